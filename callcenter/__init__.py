@@ -1,0 +1,1 @@
+"""The application: contacts, the floor, the journal, and what connects them to Asterisk and PostgreSQL."""
