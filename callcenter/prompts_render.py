@@ -1,0 +1,119 @@
+"""Renders a site's prompts.toml to audio: espeak-ng speaks, sox trims, levels and converts to 8 kHz mono 16 bit.
+
+    python -m callcenter.prompts_render SITE_DIR
+
+Each table of prompts.toml is a prompt id with one text per language. A text in a language other than its folder's
+is a table { voice = "en", text = "For English, press nine." }. Studio recordings replace files of the same name.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from callcenter.errors import CallCenterError
+from ivr.prompts import is_prompt_id
+from ivr.reading import Reader, shown
+
+RENDER_S_MAX = 60.0
+TEXT_CHARS_MAX = 500
+
+# Debian's `cmn` voice reads pinyin as English letters; `cmn-latn-pinyin` speaks. -b 1: UTF-8; -s: words a minute.
+_VOICES = {
+    "zh-TW": ("-v", "cmn-latn-pinyin", "-b", "1", "-s", "195", "-p", "55"),
+    "en": ("-v", "en-us", "-b", "1", "-s", "170"),
+}
+_TRIM = ("silence", "1", "0.01", "0.5%", "reverse")
+
+
+class PromptsError(CallCenterError):
+    """The prompts could not be rendered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One text to speak: the folder it is for, its prompt id, and the language of its voice."""
+
+    language: str
+    prompt: str
+    voice: str
+    text: str
+
+
+def read_lines(file: Path) -> list[Line]:
+    """Every text of a prompts.toml, in its order; raises PromptsError with every mistake."""
+    try:
+        source = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PromptsError(f"{file}: {error}") from error
+    mistakes: list[str] = []
+    lines: list[Line] = []
+    for prompt, table in Reader(source, "prompts", mistakes).tables():
+        if not is_prompt_id(prompt):
+            mistakes.append(f"prompts: {shown(prompt)} is not a prompt id (lower-case letters, digits, underscores)")
+        for language in table.names:
+            voice, text = language, source[prompt][language]
+            if isinstance(text, dict):
+                inner = table.table(language)
+                voice, text = inner.text("voice"), inner.text("text")
+                inner.close()
+            if voice not in _VOICES:
+                table.wrong(language, f"no voice speaks {shown(voice)}; there are {', '.join(_VOICES)}")
+            elif not isinstance(text, str) or not 0 < len(text) <= TEXT_CHARS_MAX:
+                table.wrong(language, f"must be a text of 1-{TEXT_CHARS_MAX} characters")
+            else:
+                lines.append(Line(language, prompt, voice, text))
+    if mistakes:
+        raise PromptsError("\n".join(mistakes))
+    return lines
+
+
+def render(line: Line, target: Path) -> None:
+    """Writes the audio of a line to `target`: silence trimmed to 0.1 s, peaks at -3 dB."""
+    with tempfile.TemporaryDirectory() as scratch:
+        raw, done = Path(scratch) / "raw.wav", Path(scratch) / "done.wav"
+        # The text travels on standard input, so that no text can be taken for an option.
+        _run(("espeak-ng", *_VOICES[line.voice], "--stdin", "-w", str(raw)), line.text)
+        shape = ("-r", "8000", "-c", "1", "-b", "16")
+        _run(("sox", "-R", str(raw), *shape, str(done), *_TRIM, *_TRIM, "norm", "-3", "pad", "0.1", "0.1"), "")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(done, target)
+        target.chmod(0o644)
+
+
+def main(arguments: list[str]) -> int:
+    """Renders every prompt of the site named on the command line; 0 if all went well, 2 for wrong usage."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m callcenter.prompts_render SITE_DIR\n")
+        return 2
+    site = Path(arguments[0])
+    try:
+        lines = read_lines(site / "prompts.toml")
+        for line in lines:
+            render(line, site / "prompts" / line.language / f"{line.prompt}.wav")
+    except PromptsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"rendered {len(lines)} prompts into {site / 'prompts'}\n")
+    return 0
+
+
+def _run(command: tuple[str, ...], given: str) -> None:
+    program = shutil.which(command[0])
+    if program is None:
+        raise PromptsError(f"{command[0]} is not installed; fix: apt-get install {command[0]}")
+    try:
+        subprocess.run(  # noqa: S603  our own fixed programs; the text is on standard input
+            (program, *command[1:]), input=given.encode(), check=True, capture_output=True, timeout=RENDER_S_MAX
+        )
+    except subprocess.CalledProcessError as error:
+        raise PromptsError(f"{command[0]} failed: {error.stderr.decode(errors='replace').strip()}") from error
+    except subprocess.TimeoutExpired as error:
+        raise PromptsError(f"{command[0]} did not end within {RENDER_S_MAX:g} s") from error
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
