@@ -1,0 +1,226 @@
+"""What a contact asks of the world: asked, not awaited; the outcome comes back as a signal.
+
+Two addressees. `TelephonyCommand`s go to Asterisk after the step is in the journal; each names the *lanes*
+(channel or bridge ids) it touches: commands that share a lane keep their order, others run side by side.
+`FloorCommand`s go to the floor at once, for they ask nothing of the world.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TakeCall:
+    """Put our id on the caller's channel (CC_CONTACT, CC_ROLE=caller), answer it, and hold its lease."""
+
+    channel_id: str
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapLease:
+    """The caller talks to an agent: no more renewals, one long safety cap instead, so that talk outlives us."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLease:
+    """The caller is in our hands alone again (agent gone, back in the queue): renew the lease from now on."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Play prompts (by id) to the caller in a language, as one playback; ends with PromptEnded(playback_id)."""
+
+    channel_id: str
+    playback_id: str
+    prompts: tuple[str, ...]
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopSaying:
+    """Stop a playback; if it ended by itself meanwhile, that is fine."""
+
+    channel_id: str
+    playback_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartMusic:
+    """Music on hold to one caller until StopMusic or until they are joined with somebody."""
+
+    channel_id: str
+    music_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopMusic:
+    """Stop the music."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingDesk:
+    """Ring the phone of an agent's desk; `leg_id` becomes the channel's id. Answers AgentRinging/Answered/LegEnded.
+
+    `caller_channel` lends its codecs and linkage; `caller` and `display` are what the phone shows.
+    """
+
+    leg_id: str
+    agent_id: str
+    contact_id: str
+    caller_channel: str
+    caller: str
+    display: str
+    ring_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a leg. `reason` is normal, answered_elsewhere, no_answer, busy or congestion."""
+
+    channel_id: str
+    reason: str = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Make a mixing bridge with the id we chose and put the legs in it."""
+
+    bridge_id: str
+    channel_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropBridge:
+    """Delete a bridge; legs still in it are left alone."""
+
+    bridge_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Record both directions of a channel into two aligned mono files (paths relative to the recordings folder)."""
+
+    recording_id: str
+    channel_id: str
+    caller_file: str
+    agent_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Stop the recordings on a channel."""
+
+    recording_id: str
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendToFallback:
+    """Give the caller to Asterisk's fallback dialplan: we can't serve this contact any more."""
+
+    channel_id: str
+
+
+TelephonyCommand = (
+    TakeCall
+    | CapLease
+    | HoldLease
+    | Say
+    | StopSaying
+    | StartMusic
+    | StopMusic
+    | RingDesk
+    | HangUp
+    | Join
+    | DropBridge
+    | StartRecording
+    | StopRecording
+    | SendToFallback
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EnterQueue:
+    """The contact waits from now on. `value_tier` is the tier's rank, 0 highest; `needs` skill → least proficiency.
+
+    `offers_made` counts the offers this contact already had, so that no offer id is used twice.
+    """
+
+    contact_id: str
+    queue: str
+    needs: Mapping[str, int]
+    value_tier: int
+    entered_at: float
+    preferred_agent: str | None
+    offers_made: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveQueue:
+    """The contact does not wait any more (caller gone, or the contact failed); a pending offer is withdrawn."""
+
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettleOffer:
+    """The offer ended: accepted, rejected, no_answer, unreachable, busy, caller_gone, rescinded or failed."""
+
+    offer_id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishTalk:
+    """The agent does not talk any more and has `wrap_up_s` seconds of work left on this contact."""
+
+    contact_id: str
+    agent_id: str
+    wrap_up_s: float
+
+
+FloorCommand = EnterQueue | LeaveQueue | SettleOffer | FinishTalk
+
+Command = TelephonyCommand | FloorCommand
+
+
+def lanes(command: TelephonyCommand) -> tuple[str, ...]:
+    """The channels and bridges a command touches; commands sharing one are carried out in order."""
+    match command:
+        case Join(bridge_id, channel_ids):
+            return (bridge_id, *channel_ids)
+        case DropBridge(bridge_id):
+            return (bridge_id,)
+        case RingDesk(leg_id):
+            return (leg_id,)
+        case StopSaying(channel_id) | Say(channel_id):
+            return (channel_id,)
+        case StartRecording(recording_id) | StopRecording(recording_id):
+            # MixMonitor goes over AMI and needs no turn on the channel's REST lane.
+            return (recording_id,)
+        case CapLease(channel_id) | HoldLease(channel_id):
+            return (f"{channel_id}/lease",)
+        case _:
+            return (command.channel_id,)
+
+
+def subject(command: TelephonyCommand) -> str:
+    """The id of what a command is about: the resource it makes, else the channel or bridge it acts on."""
+    match command:
+        case Say(_, playback_id) | StopSaying(_, playback_id):
+            return playback_id
+        case StartRecording(recording_id) | StopRecording(recording_id):
+            return recording_id
+        case RingDesk(leg_id):
+            return leg_id
+        case Join(bridge_id) | DropBridge(bridge_id):
+            return bridge_id
+        case _:
+            return command.channel_id

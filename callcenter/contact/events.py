@@ -1,0 +1,316 @@
+"""What we remember of a contact: past tense, never changed, one body per event type.
+
+A stored event is an envelope (stream, seq, at, type, version, site, cause) around one of these bodies. Readers
+ignore types and fields they don't know. Durations are seconds, instants seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class Body:
+    """The base of every event's body: its public name and version."""
+
+    __slots__ = ()
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ContactStarted(Body):
+    """A caller arrived; the first event of every contact."""
+
+    type: ClassVar[str] = "contact.started"
+    direction: str
+    channel: str
+    channel_id: str
+    caller: str | None
+    caller_shown: str
+    dialed: str
+    customer_id: str | None
+    value_tier: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class IvrEntered(Body):
+    """The caller entered an IVR flow."""
+
+    type: ClassVar[str] = "ivr.entered"
+    flow: str
+    flow_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntered(Body):
+    """The caller came to a node of the flow."""
+
+    type: ClassVar[str] = "ivr.node_entered"
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed(Body):
+    """The caller's key was taken as the answer at a node."""
+
+    type: ClassVar[str] = "ivr.keyed"
+    node: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reprompted(Body):
+    """A menu got no key or a wrong one, for the `tries`-th time; `why` is no_input or wrong_key."""
+
+    type: ClassVar[str] = "ivr.reprompted"
+    node: str
+    why: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted(Body):
+    """A menu was asked as often as it may be; the caller goes on by its way out."""
+
+    type: ClassVar[str] = "ivr.exhausted"
+    node: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRestarted(Body):
+    """The version of the flow that the caller was in is gone; they start over in this one."""
+
+    type: ClassVar[str] = "ivr.flow_restarted"
+    node: str
+    flow_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageChosen(Body):
+    """The caller's language is known from here on."""
+
+    type: ClassVar[str] = "language.chosen"
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class IvrLeft(Body):
+    """The caller left the flow: `exit` is queue, hang_up or caller_left; `ivr_s` since the flow was entered."""
+
+    type: ClassVar[str] = "ivr.left"
+    exit: str
+    node: str
+    ivr_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntered(Body):
+    """The contact joined a queue."""
+
+    type: ClassVar[str] = "queue.entered"
+    queue: str
+    needs: Mapping[str, int]
+    value_tier: str
+    preferred_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade(Body):
+    """The contact was proposed to an agent, with the customer card as shown and why this agent (`trace`)."""
+
+    type: ClassVar[str] = "offer.made"
+    offer_id: str
+    agent_id: str
+    queue: str
+    expires_at: float
+    card: Mapping[str, Any]
+    trace: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRinging(Body):
+    """The agent's phone began to ring."""
+
+    type: ClassVar[str] = "offer.ringing"
+    offer_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferSettled(Body):
+    """The offer ended, once: accepted, rejected, no_answer, unreachable, busy, caller_gone, rescinded or failed."""
+
+    type: ClassVar[str] = "offer.settled"
+    offer_id: str
+    agent_id: str
+    outcome: str
+    ring_s: float
+    cause: int = 0
+    sip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLeft(Body):
+    """The contact left the queue: answered, abandoned, fallback or failed; `wait_s` counts from queue.entered."""
+
+    type: ClassVar[str] = "queue.left"
+    queue: str
+    outcome: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TalkStarted(Body):
+    """An agent answered and both were joined."""
+
+    type: ClassVar[str] = "talk.started"
+    agent_id: str
+    offer_id: str
+    bridge_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStarted(Body):
+    """Recording was asked for; paths are relative to the recordings folder, one mono file per side."""
+
+    type: ClassVar[str] = "recording.started"
+    recording_id: str
+    caller_file: str
+    agent_file: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStopped(Body):
+    """The recording ended with the talk; `duration_s` is what the file should hold."""
+
+    type: ClassVar[str] = "recording.stopped"
+    recording_id: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed(Body):
+    """The recording could not be started; the talk goes on."""
+
+    type: ClassVar[str] = "recording.failed"
+    recording_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldStarted(Body):
+    """The agent put the customer on hold."""
+
+    type: ClassVar[str] = "hold.started"
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded(Body):
+    """The customer is off hold; `hold_s` is this stretch."""
+
+    type: ClassVar[str] = "hold.ended"
+    agent_id: str
+    hold_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TalkEnded(Body):
+    """The agent and the customer parted; totals of this contact so far."""
+
+    type: ClassVar[str] = "talk.ended"
+    agent_id: str
+    talk_s: float
+    hold_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone(Body):
+    """The caller's visit is over: who ended it, how it ended. Work on the contact may go on (wrap-up)."""
+
+    type: ClassVar[str] = "caller.left"
+    ended_by: str
+    end_state: str
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpStarted(Body):
+    """The agent works on after talking, for `wrap_up_s` at most."""
+
+    type: ClassVar[str] = "wrap_up.started"
+    agent_id: str
+    wrap_up_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpEnded(Body):
+    """The work after talking took `wrap_up_s`."""
+
+    type: ClassVar[str] = "wrap_up.ended"
+    agent_id: str
+    wrap_up_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContactResumed(Body):
+    """A new process of ours took the contact up where the journal left it; the caller never noticed."""
+
+    type: ClassVar[str] = "contact.resumed"
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFailed(Body):
+    """A bug or a refused command ended our service of this contact; the caller went to the fallback."""
+
+    type: ClassVar[str] = "contact.failed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactEnded(Body):
+    """The last event of every contact; `seq_total` is its own seq, so a gap can't hide."""
+
+    type: ClassVar[str] = "contact.ended"
+    end_state: str
+    ended_by: str
+    wait_s: float
+    talk_s: float
+    hold_s: float
+    wrap_up_s: float
+    seq_total: int
+
+
+ContactEvent = (
+    ContactStarted
+    | IvrEntered
+    | NodeEntered
+    | Keyed
+    | Reprompted
+    | Exhausted
+    | FlowRestarted
+    | LanguageChosen
+    | IvrLeft
+    | QueueEntered
+    | OfferMade
+    | OfferRinging
+    | OfferSettled
+    | QueueLeft
+    | TalkStarted
+    | RecordingStarted
+    | RecordingStopped
+    | RecordingFailed
+    | HoldStarted
+    | HoldEnded
+    | TalkEnded
+    | CallerGone
+    | WrapUpStarted
+    | WrapUpEnded
+    | ContactResumed
+    | ContactFailed
+    | ContactEnded
+)

@@ -1,0 +1,126 @@
+"""The contact in its IVR flow: keys and prompt ends go to the interpreter, its turns become our events and commands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from callcenter.contact import commands as ask
+from callcenter.contact import events as ev
+from callcenter.contact import signals as sig
+from callcenter.contact.draft import Draft
+from callcenter.contact.model import Phase
+from callcenter.contact.queue_steps import enter_queue
+from ivr import interpreter
+from ivr import turn as ivr
+
+
+def enter_flow(draft: Draft, flow_id: str) -> None:
+    """The caller begins a flow at its start node."""
+    flow = draft.plan.flows[flow_id]
+    draft.become(phase=Phase.IVR, ivr_entered_at=draft.now)
+    draft.remember(ev.IvrEntered(flow=flow.id, flow_version=flow.version))
+    _take(draft, interpreter.enter(flow, _facts(draft), draft.now))
+
+
+def digit_pressed(draft: Draft, signal: sig.DigitPressed) -> None:
+    """A key: the interpreter decides what it means at this node."""
+    _turn(draft, ivr.Digit(signal.digit))
+
+
+def prompt_ended(draft: Draft, signal: sig.PromptEnded) -> None:
+    """The current prompt ended; the end of one that a key cut short is nobody's business any more."""
+    if signal.playback_id == draft.contact.playback_id:
+        draft.become(playback_id=None)
+        _turn(draft, ivr.PromptEnded())
+
+
+def time_is_up(draft: Draft, _: sig.TimerDue) -> None:
+    """The caller keyed nothing in time."""
+    _turn(draft, ivr.TimeIsUp())
+
+
+def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
+    """The caller hung up in the menu."""
+    _leave(draft, "caller_left")
+    draft.caller_leaves(by=signal.by, end_state="abandoned_ivr", cause=signal.cause)
+    draft.close()
+
+
+def say_failed(draft: Draft, signal: sig.CommandFailed) -> None:
+    """A prompt that can't be played must not strand the caller: the flow goes on as if it had been said."""
+    if signal.command == "Say" and not signal.gone and signal.resource_id == draft.contact.playback_id:
+        draft.become(playback_id=None)
+        _turn(draft, ivr.PromptEnded())
+
+
+def resume(draft: Draft) -> None:
+    """After a restart of ours: what was being said is said again, from its beginning."""
+    cursor = draft.contact.cursor
+    if cursor is not None and cursor.saying:
+        draft.say(cursor.saying[0].prompts, cursor.saying[0].language)
+
+
+def _turn(draft: Draft, heard: ivr.Input) -> None:
+    cursor = draft.contact.cursor
+    assert cursor is not None, "a contact in a flow has a cursor"
+    flow = draft.plan.flows[cursor.flow]
+    _take(draft, interpreter.step(flow, cursor, heard, _facts(draft), draft.now))
+
+
+def _take(draft: Draft, turn: ivr.Turn) -> None:
+    draft.become(cursor=turn.cursor, timer_at=turn.timer_at)
+    draft.remember(*map(_event, turn.notes))
+    if turn.cursor.language != draft.contact.language:
+        draft.become(language=turn.cursor.language)
+        draft.remember(ev.LanguageChosen(language=turn.cursor.language))
+    for action in turn.actions:
+        match action:
+            case ivr.Say(prompts, language):
+                draft.say(prompts, language)
+            case ivr.StopSaying():
+                draft.stop_saying()
+    match turn.exit:
+        case ivr.ToQueue():
+            _leave(draft, "queue")
+            draft.stop_saying()
+            enter_queue(draft, turn.exit.queue, turn.exit.announcement, turn.exit.music_class)
+        case ivr.HangUp():
+            _leave(draft, "hang_up")
+            draft.ask(ask.HangUp(draft.contact.channel_id))
+            draft.caller_leaves(by="system", end_state=turn.exit.end_state)
+            draft.close()
+        case None:
+            pass
+
+
+def _event(note: ivr.Note) -> ev.ContactEvent:
+    detail: Mapping[str, Any] = note.detail
+    match note.what:
+        case "node_entered":
+            return ev.NodeEntered(node=note.node)
+        case "keyed":
+            return ev.Keyed(node=note.node, **detail)
+        case "reprompted":
+            return ev.Reprompted(node=note.node, **detail)
+        case "exhausted":
+            return ev.Exhausted(node=note.node, **detail)
+        case "flow_restarted":
+            return ev.FlowRestarted(node=note.node, flow_version=detail["version"])
+        case _:
+            raise AssertionError(f"the interpreter notes something new: {note.what}")
+
+
+def _leave(draft: Draft, exit_: str) -> None:
+    contact = draft.contact
+    assert contact.ivr_entered_at is not None, "who leaves a flow has entered it"
+    node = contact.cursor.node if contact.cursor else ""
+    draft.remember(ev.IvrLeft(exit=exit_, node=node, ivr_s=draft.now - contact.ivr_entered_at))
+
+
+def _facts(draft: Draft) -> ivr.Facts:
+    contact = draft.contact
+    return ivr.Facts(
+        language=contact.language,
+        value_tier=contact.value_tier,
+        known=contact.customer is not None,
+        calendars=draft.plan.calendars,
+    )

@@ -1,0 +1,232 @@
+"""The contact machine: one total table, and the step it makes of a signal.
+
+Theory. A contact lives through ivr, queued, connecting (a phone rings), talking, held, wrap-up, ended. Signals come
+from two sides that do not know each other: Asterisk (the caller's and the agent's legs) and the floor (offers,
+wrap-up). They cross on the way, so most phases hear things that were true a millisecond ago. Each such pair is a
+*race*: it has a name in the table and does nothing, or lets go of a leg that came too late. A pair that is not in
+the table can't happen unless we have a bug: `advance` asserts, and the session fails that one contact.
+
+Whoever leaves first ends the talk. The caller's visit ends with `caller.left`; the contact itself only after the
+agent's wrap-up, so that its record carries the whole work.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from callcenter.contact import commands as ask
+from callcenter.contact import events as ev
+from callcenter.contact import ivr_steps, queue_steps, talk_steps
+from callcenter.contact import signals as sig
+from callcenter.contact.draft import Draft, Handler, Step
+from callcenter.contact.model import Contact, Phase
+from callcenter.contact.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """A pair of phase and signal that may meet and changes nothing; the text says how they come to meet."""
+
+    how: str
+
+
+Cell = Handler | Race
+
+_LATE_LEG = Race("the leg of an offer that has settled; its hang-up is under way")
+_OUR_HANG_UP = Race("the leg ended because we hung it up")
+_STALE_TIMER = Race("the timer was replaced as it fired")
+_LATE_PROMPT = Race("a prompt that we cut short reports its end")
+_KEY_AFTER_FLOW = Race("a key pressed as the flow was left; nothing listens here")
+_CROSSED_OFFER = Race("the floor withdrew the offer as it settled by itself")
+_CLEAN_UP_LOST = Race("what we wanted to end had ended by itself")
+
+_IVR, _QUEUED, _CONNECTING = Phase.IVR, Phase.QUEUED, Phase.CONNECTING
+_TALKING, _HELD, _WRAP_UP, _ENDED = Phase.TALKING, Phase.HELD, Phase.WRAP_UP, Phase.ENDED
+
+_ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
+    (_IVR, sig.CallerLeft): ivr_steps.caller_left,
+    (_IVR, sig.DigitPressed): ivr_steps.digit_pressed,
+    (_IVR, sig.PromptEnded): ivr_steps.prompt_ended,
+    (_IVR, sig.CommandFailed): ivr_steps.say_failed,
+    (_IVR, sig.TimerDue): ivr_steps.time_is_up,
+    (_QUEUED, sig.CallerLeft): queue_steps.caller_left,
+    (_QUEUED, sig.DigitPressed): _KEY_AFTER_FLOW,
+    (_QUEUED, sig.PromptEnded): queue_steps.announcement_ended,
+    (_QUEUED, sig.OfferProposed): queue_steps.offer_proposed,
+    (_QUEUED, sig.OfferWithdrawn): _CROSSED_OFFER,
+    (_QUEUED, sig.AgentRinging): _LATE_LEG,
+    (_QUEUED, sig.AgentAnswered): queue_steps.release_late_leg,
+    (_QUEUED, sig.AgentLegEnded): _OUR_HANG_UP,
+    (_QUEUED, sig.AgentHeld): _LATE_LEG,
+    (_QUEUED, sig.AgentResumed): _LATE_LEG,
+    (_QUEUED, sig.CommandFailed): queue_steps.command_failed,
+    (_QUEUED, sig.TimerDue): _STALE_TIMER,
+    (_CONNECTING, sig.CallerLeft): queue_steps.caller_left,
+    (_CONNECTING, sig.DigitPressed): _KEY_AFTER_FLOW,
+    (_CONNECTING, sig.PromptEnded): queue_steps.announcement_ended,
+    (_CONNECTING, sig.OfferWithdrawn): queue_steps.offer_withdrawn,
+    (_CONNECTING, sig.AgentRinging): queue_steps.agent_ringing,
+    (_CONNECTING, sig.AgentAnswered): queue_steps.agent_answered,
+    (_CONNECTING, sig.AgentLegEnded): queue_steps.agent_leg_ended,
+    (_CONNECTING, sig.AgentHeld): _LATE_LEG,
+    (_CONNECTING, sig.AgentResumed): _LATE_LEG,
+    (_CONNECTING, sig.CommandFailed): queue_steps.command_failed,
+    (_CONNECTING, sig.TimerDue): _STALE_TIMER,
+    (_TALKING, sig.CallerLeft): talk_steps.caller_left,
+    (_TALKING, sig.DigitPressed): Race("keys pressed while talking are for the agent's ear"),
+    (_TALKING, sig.PromptEnded): _LATE_PROMPT,
+    (_TALKING, sig.OfferWithdrawn): _CROSSED_OFFER,
+    (_TALKING, sig.AgentRinging): Race("the phone's 180 was overtaken by its 200"),
+    (_TALKING, sig.AgentAnswered): Race("Up and StasisStart both say that the agent answered"),
+    (_TALKING, sig.AgentLegEnded): talk_steps.agent_left,
+    (_TALKING, sig.AgentHeld): talk_steps.agent_held,
+    (_TALKING, sig.AgentResumed): Race("a phone may say unhold without a hold"),
+    (_TALKING, sig.CommandFailed): talk_steps.command_failed,
+    (_TALKING, sig.TimerDue): _STALE_TIMER,
+    (_HELD, sig.CallerLeft): talk_steps.caller_left,
+    (_HELD, sig.DigitPressed): Race("keys pressed while held; nothing listens here"),
+    (_HELD, sig.PromptEnded): _LATE_PROMPT,
+    (_HELD, sig.OfferWithdrawn): _CROSSED_OFFER,
+    (_HELD, sig.AgentRinging): Race("the phone's 180 was overtaken by its 200"),
+    (_HELD, sig.AgentAnswered): Race("Up and StasisStart both say that the agent answered"),
+    (_HELD, sig.AgentLegEnded): talk_steps.agent_left,
+    (_HELD, sig.AgentHeld): Race("a phone may repeat its hold"),
+    (_HELD, sig.AgentResumed): talk_steps.agent_resumed,
+    (_HELD, sig.CommandFailed): talk_steps.command_failed,
+    (_HELD, sig.TimerDue): _STALE_TIMER,
+}
+
+# Nobody is on the line any more: whatever still arrives was on its way when the caller or the agent left.
+_NOBODY_LEFT: Mapping[type[sig.Signal], Cell] = {
+    sig.CallerLeft: _OUR_HANG_UP,
+    sig.DigitPressed: Race("a key pressed as the caller left"),
+    sig.PromptEnded: _LATE_PROMPT,
+    sig.OfferProposed: queue_steps.offer_too_late,
+    sig.OfferWithdrawn: _CROSSED_OFFER,
+    sig.AgentRinging: _LATE_LEG,
+    sig.AgentAnswered: queue_steps.release_late_leg,
+    sig.AgentLegEnded: _OUR_HANG_UP,
+    sig.AgentHeld: _LATE_LEG,
+    sig.AgentResumed: _LATE_LEG,
+    sig.CommandFailed: _CLEAN_UP_LOST,
+    sig.TimerDue: _STALE_TIMER,
+}
+
+TABLE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
+    **_ON_THE_LINE,
+    **{(phase, heard): cell for phase in (_WRAP_UP, _ENDED) for heard, cell in _NOBODY_LEFT.items()},
+    (_WRAP_UP, sig.WrapUpOver): talk_steps.wrap_up_over,
+    (_ENDED, sig.WrapUpOver): Race("the contact failed and was closed while its agent wrapped up"),
+}
+
+
+def arrive(arrival: sig.Arrival, plan: Plan, now: float) -> Step:
+    """The first step of a contact: answer, and into the flow or the queue that the dialed number leads to."""
+    hotline = plan.hotlines[arrival.hotline]
+    customer = arrival.customer
+    value_tier = customer.value_tier if customer and customer.value_tier in plan.tiers else plan.default_tier
+    language = hotline.language
+    if customer is not None and customer.language in plan.languages:
+        language = customer.language
+    contact = Contact(
+        contact_id=arrival.contact_id,
+        channel_id=arrival.channel_id,
+        dialed=arrival.dialed,
+        caller=arrival.caller,
+        caller_shown=arrival.caller_shown,
+        customer=customer,
+        value_tier=value_tier,
+        language=language,
+        started_at=now,
+        phase=Phase.IVR if hotline.flow else Phase.QUEUED,
+    )
+    draft = Draft(contact, plan, now)
+    draft.remember(
+        ev.ContactStarted(
+            direction="inbound",
+            channel="voice",
+            channel_id=arrival.channel_id,
+            caller=arrival.caller,
+            caller_shown=arrival.caller_shown,
+            dialed=arrival.dialed,
+            customer_id=customer.customer_id if customer else None,
+            value_tier=value_tier,
+            language=language,
+        )
+    )
+    draft.ask(ask.TakeCall(arrival.channel_id, arrival.contact_id))
+    if hotline.flow is not None:
+        ivr_steps.enter_flow(draft, hotline.flow)
+    else:
+        assert hotline.queue is not None, "the site's check gives every hotline a flow or a queue"
+        queue_steps.enter_queue(draft, hotline.queue, hotline.announcement)
+    return draft.step()
+
+
+def advance(contact: Contact, signal: sig.Signal, plan: Plan, now: float) -> Step:
+    """What this signal does to this contact. Pure: the same arguments give the same step."""
+    cell = TABLE.get((contact.phase, type(signal)))
+    assert cell is not None, f"{type(signal).__name__} can't reach a contact in phase {contact.phase}"
+    if _unanswered(signal, contact):
+        return fail(contact, f"the call could not be answered: {signal.reason}", plan, now)
+    if isinstance(cell, Race):
+        return Step(contact)
+    draft = Draft(contact, plan, now)
+    if isinstance(signal, sig.TimerDue):
+        draft.become(timer_at=None)
+    cell(draft, signal)
+    return draft.step()
+
+
+def resume(contact: Contact, plan: Plan, now: float) -> Step:
+    """The first step of a contact that an earlier process of ours left behind; its caller is still there.
+
+    IVR: the current prompt again. Queue: same place and age. Talk: untouched. Wrap-up: over, for nobody timed it.
+    """
+    draft = Draft(contact, plan, now)
+    draft.remember(ev.ContactResumed(phase=contact.phase.value))
+    match contact.phase:
+        case Phase.IVR:
+            ivr_steps.resume(draft)
+        case Phase.QUEUED | Phase.CONNECTING:
+            queue_steps.resume(draft)
+        case Phase.WRAP_UP:
+            assert contact.agent_id is not None
+            talk_steps.wrap_up_over(draft, sig.WrapUpOver(contact.agent_id))
+        case Phase.TALKING | Phase.HELD | Phase.ENDED:
+            pass
+    if draft.contact.phase in {Phase.IVR, Phase.QUEUED}:
+        draft.ask(ask.HoldLease(contact.channel_id))
+    return draft.step()
+
+
+def _unanswered(signal: sig.Signal, contact: Contact) -> TypeGuard[sig.CommandFailed]:
+    """Whether Asterisk refused to answer the call of a caller who is still there."""
+    return (
+        isinstance(signal, sig.CommandFailed)
+        and signal.command == "TakeCall"
+        and not signal.gone
+        and contact.channel_id != ""
+    )
+
+
+def fail(contact: Contact, reason: str, plan: Plan, now: float) -> Step:
+    """We can't go on with this contact: whoever is on the line goes to the fallback, the books are closed."""
+    draft = Draft(contact, plan, now)
+    draft.remember(ev.ContactFailed(reason=reason))
+    if contact.offer is not None:
+        draft.ask(ask.HangUp(contact.offer.offer_id, "normal"))
+        draft.become(offer=None)
+    if contact.phase in {Phase.QUEUED, Phase.CONNECTING}:
+        draft.ask(ask.LeaveQueue(contact.contact_id))
+    if contact.talk is not None:
+        draft.ask(ask.HangUp(contact.talk.leg_id))
+        talk_steps.end_talk(draft)
+    if contact.channel_id:
+        draft.ask(ask.SendToFallback(contact.channel_id))
+        draft.caller_leaves(by="system", end_state="failed")
+    if contact.agent_id is not None and contact.phase is not Phase.ENDED:
+        draft.ask(ask.FinishTalk(contact.contact_id, contact.agent_id, 0.0))
+    if contact.phase is not Phase.ENDED:
+        draft.close()
+    return draft.step()

@@ -1,0 +1,104 @@
+"""A contact as it stands: one value, replaced by every step and saved with the step's events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callcenter.contact.signals import CustomerCard
+from ivr.interpreter import Cursor
+
+
+class Phase(StrEnum):
+    """Where a contact is in its life; what it may hear next depends on it."""
+
+    IVR = "ivr"
+    QUEUED = "queued"
+    CONNECTING = "connecting"
+    TALKING = "talking"
+    HELD = "held"
+    WRAP_UP = "wrap_up"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferInHand:
+    """The offer whose phone rings now."""
+
+    offer_id: str
+    agent_id: str
+    made_at: float
+    expires_at: float
+    ringing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """The agent's part of the contact: since when, and how long of it the customer was on hold."""
+
+    agent_id: str
+    leg_id: str
+    bridge_id: str
+    started_at: float
+    hold_s: float = 0.0
+    held_at: float | None = None
+    recording_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One continuous visit of one customer. Instants are seconds since the epoch, durations seconds.
+
+    `channel_id` is the caller's leg, empty once it is gone. `*_made` count the resources we named, so that
+    every id is chosen before Asterisk hears of it and none is used twice.
+    """
+
+    contact_id: str
+    channel_id: str
+    dialed: str
+    caller: str | None
+    caller_shown: str
+    customer: CustomerCard | None
+    value_tier: str
+    language: str
+    started_at: float
+    phase: Phase
+    seq: int = 0
+    cursor: Cursor | None = None
+    ivr_entered_at: float | None = None
+    playback_id: str | None = None
+    queue: str | None = None
+    queued_at: float | None = None
+    music_class: str | None = None
+    music_on: bool = False
+    offer: OfferInHand | None = None
+    talk: Talk | None = None
+    agent_id: str | None = None
+    wrap_up_at: float | None = None
+    wait_s: float = 0.0
+    talk_s: float = 0.0
+    hold_s: float = 0.0
+    end_state: str | None = None
+    ended_by: str | None = None
+    timer_at: float | None = None
+    offers_made: int = 0
+    playbacks_made: int = 0
+    bridges_made: int = 0
+    recordings_made: int = 0
+
+    @property
+    def stream(self) -> str:
+        """The journal stream that this contact owns."""
+        return f"contact/{self.contact_id}"
+
+
+def card_shown(contact: Contact) -> Mapping[str, str | None]:
+    """The customer card as the agent sees it while the phone rings."""
+    customer = contact.customer
+    return {
+        "customer_id": customer.customer_id if customer else None,
+        "name": customer.name if customer else None,
+        "value_tier": contact.value_tier,
+        "language": contact.language,
+        "caller": contact.caller,
+        "last_agent": customer.last_agent if customer else None,
+    }

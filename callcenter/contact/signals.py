@@ -1,0 +1,159 @@
+"""What can happen to a contact: the machine's whole input, in our words.
+
+Resource ids are ours and tell who they belong to: `<contact_id>.o3` is the third offer *and* the channel
+of the agent's leg it rings; `.b1` a bridge, `.p7` a playback, `.r1` a recording. Only the caller's inbound
+channel carries Asterisk's own id.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerCard:
+    """What we know of a customer when the phone rings; shown to the agent at offer time."""
+
+    customer_id: str
+    name: str
+    value_tier: str
+    language: str | None
+    last_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A caller is at the door: Asterisk put their channel in our hands, everything looked up.
+
+    `hotline` is the configured number that `dialed` leads to. `caller` is E.164 or None (withheld, malformed);
+    `caller_shown` is what the network sent, cut and cleaned.
+    """
+
+    contact_id: str
+    channel_id: str
+    dialed: str
+    hotline: str
+    caller: str | None
+    caller_shown: str
+    customer: CustomerCard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLeft:
+    """The caller's channel ended or was taken from us.
+
+    `by` is caller, system or fallback (Asterisk took the call back because a lease lapsed); `cause` is Q.850.
+    """
+
+    by: str
+    cause: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The caller pressed one key: 0-9, *, #, A-D."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptEnded:
+    """A playback ended: played out, stopped by us, or failed (file missing)."""
+
+    playback_id: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OfferProposed:
+    """The floor proposes this contact to an agent; the agent is reserved until the offer settles."""
+
+    offer_id: str
+    agent_id: str
+    made_at: float
+    expires_at: float
+    trace: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferWithdrawn:
+    """The floor settled the offer by itself: `outcome` is no_answer (deadline), rescinded or failed."""
+
+    offer_id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRinging:
+    """The agent's phone rings (180 or 183)."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAnswered:
+    """The agent's phone was picked up."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLegEnded:
+    """The agent's leg ended: never picked up, refused, or hung up after talking. `cause` Q.850, `sip` status."""
+
+    leg_id: str
+    cause: int = 0
+    sip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHeld:
+    """The agent's phone put the customer on hold."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResumed:
+    """The agent's phone took the customer off hold."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpOver:
+    """The agent finished the work after talking, or its time ran out (the floor says so)."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    """A command could not be carried out. `resource_id` is what it was about; `gone` if that ended already."""
+
+    command: str
+    resource_id: str
+    reason: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """The instant the contact asked to be woken at has come."""
+
+
+Signal = (
+    CallerLeft
+    | DigitPressed
+    | PromptEnded
+    | OfferProposed
+    | OfferWithdrawn
+    | AgentRinging
+    | AgentAnswered
+    | AgentLegEnded
+    | AgentHeld
+    | AgentResumed
+    | WrapUpOver
+    | CommandFailed
+    | TimerDue
+)

@@ -1,0 +1,108 @@
+"""Contacts for tests of the pure machine: a small site, and the history that brings a contact to a phase."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from callcenter.contact import signals as sig
+from callcenter.contact.draft import Step
+from callcenter.contact.machine import advance, arrive
+from callcenter.contact.model import Contact, Phase
+from callcenter.contact.plan import HotlinePlan, Plan, QueuePlan
+from ivr.model import Flow, HangUpNode, MenuNode, QueueNode, SayNode
+
+MENU, VIP, CLOSED = "0800000100", "0800000200", "0800000900"
+CALLER = "channel-1"
+AGENT = "agent01"
+ID = "01939c00-0000-7000-8000-000000000001"
+OFFER = f"{ID}.o1"
+
+_MAIN = Flow(
+    id="main",
+    version="1",
+    start="welcome",
+    nodes={
+        "welcome": SayNode(prompts=("welcome",), next="menu"),
+        "menu": MenuNode(
+            prompts=("menu",), choices={"1": "product", "2": "orders"}, on_exhausted="product", timeout_s=5.0
+        ),
+        "product": QueueNode(queue="product", announcement=("please_hold",)),
+        "orders": QueueNode(queue="orders"),
+    },
+    agent_node="product",
+)
+_CLOSED = Flow(
+    id="closed",
+    version="1",
+    start="say",
+    nodes={"say": SayNode(prompts=("closed",), next="bye"), "bye": HangUpNode(end_state="closed")},
+    agent_node=None,
+)
+
+PLAN = Plan(
+    site="test",
+    hotlines={
+        MENU: HotlinePlan(MENU, "main", None, "zh-TW"),
+        VIP: HotlinePlan(VIP, None, "vip", "zh-TW"),
+        CLOSED: HotlinePlan(CLOSED, "closed", None, "zh-TW"),
+    },
+    queues={
+        "product": QueuePlan("product", {"product": 1}),
+        "orders": QueuePlan("orders", {"orders": 2}, recording="never", wrap_up_s=0.0),
+        "vip": QueuePlan("vip", {"vip": 3}),
+    },
+    flows={"main": _MAIN, "closed": _CLOSED},
+    calendars={},
+    tiers={"platinum": 0, "vip": 1, "standard": 2, "basic": 3},
+    default_tier="basic",
+    languages=("zh-TW", "en"),
+)
+
+CUSTOMER = sig.CustomerCard("c1", "林小姐", "vip", "en", last_agent="agent03")
+
+
+def arrival(hotline: str = VIP, customer: sig.CustomerCard | None = None) -> Step:
+    """The first step of a caller on a hotline, at instant 100."""
+    told = sig.Arrival(ID, CALLER, hotline, hotline, "+886910000001", "0910000001", customer)
+    return arrive(told, PLAN, 100.0)
+
+
+def offer(n: int = 1, agent_id: str = AGENT, made_at: float = 110.0) -> sig.OfferProposed:
+    """The n-th offer of the contact."""
+    return sig.OfferProposed(f"{ID}.o{n}", agent_id, made_at, made_at + 20.0, {})
+
+
+def steps(*signals: sig.Signal, hotline: str = VIP, customer: sig.CustomerCard | None = None) -> Sequence[Step]:
+    """The arrival's step and one step a signal, ten seconds apart."""
+    made = [arrival(hotline, customer)]
+    for n, signal in enumerate(signals, 1):
+        made.append(advance(made[-1].contact, signal, PLAN, 100.0 + 10.0 * n))
+    return made
+
+
+def after(*signals: sig.Signal, hotline: str = VIP, customer: sig.CustomerCard | None = None) -> Contact:
+    """The contact after these signals."""
+    return steps(*signals, hotline=hotline, customer=customer)[-1].contact
+
+
+def types(made: Sequence[Step]) -> list[str]:
+    """The event types of a history, in order."""
+    return [event.type for step in made for event in step.events]
+
+
+RINGING = (offer(), sig.AgentRinging(OFFER))
+TALKING = (*RINGING, sig.AgentAnswered(OFFER))
+
+HISTORIES: dict[Phase, tuple[str, tuple[sig.Signal, ...]]] = {
+    Phase.IVR: (MENU, ()),
+    Phase.QUEUED: (VIP, ()),
+    Phase.CONNECTING: (VIP, RINGING),
+    Phase.TALKING: (VIP, TALKING),
+    Phase.HELD: (VIP, (*TALKING, sig.AgentHeld(OFFER))),
+    Phase.WRAP_UP: (VIP, (*TALKING, sig.CallerLeft("caller"))),
+    Phase.ENDED: (VIP, (sig.CallerLeft("caller"),)),
+}
+
+
+def gapless(made: Sequence[Step]) -> bool:
+    """Whether every step numbered its events right after the step before."""
+    return all(b.contact.seq == a.contact.seq + len(b.events) for a, b in pairwise(made))
