@@ -17,7 +17,15 @@ PREFIX: Final = "CALLCENTER_"
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 # What an external Asterisk must be told to us; AMI's host and user have sensible defaults.
-_EXTERNAL_NEEDS: Final = ("ari_url", "ari_user", "ari_password", "ami_user", "ami_password", "recordings_dir")
+_EXTERNAL_NEEDS: Final = (
+    "ari_url",
+    "ari_user",
+    "ari_password",
+    "ami_user",
+    "ami_password",
+    "recordings_dir",
+    "sounds_dir",
+)
 
 
 class SettingsError(CallCenterError):
@@ -59,6 +67,7 @@ class Settings(BaseSettings):
     ami_user: str | None = Field(None, description="external: AMI user")
     ami_password: SecretStr | None = Field(None, description="external: AMI password")
     recordings_dir: Path | None = Field(None, description="external: where its MixMonitor writes, as we see it")
+    sounds_dir: str | None = Field(None, description="external: folder of the site's prompts, as that Asterisk sees it")
     app: str = Field("callcenter", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of our Stasis application")
     lease_s: int = Field(30, ge=5, le=3600, description="seconds after which an uncared-for caller is rescued")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

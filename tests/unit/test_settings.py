@@ -67,7 +67,14 @@ def test_ports_must_differ_and_audio_must_have_room(environment: Callable[..., N
 
 def test_an_external_asterisk_must_be_described_whole(environment: Callable[..., None]) -> None:
     environment(ASTERISK="external", ARI_USER="cc")
-    assert variables_with_mistakes() == ["AMI_PASSWORD", "AMI_USER", "ARI_PASSWORD", "ARI_URL", "RECORDINGS_DIR"]
+    assert variables_with_mistakes() == [
+        "AMI_PASSWORD",
+        "AMI_USER",
+        "ARI_PASSWORD",
+        "ARI_URL",
+        "RECORDINGS_DIR",
+        "SOUNDS_DIR",
+    ]
 
 
 def test_a_password_is_never_shown(environment: Callable[..., None]) -> None:

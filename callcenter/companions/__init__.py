@@ -1,0 +1,1 @@
+"""Companions: the programs that this process starts beside itself, and stops again: Asterisk and PostgreSQL."""
