@@ -1,0 +1,40 @@
+"""Fixtures of the integration tests: the phones around the session's real Asterisk."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.kit.hotline import Hotline, open_hotline
+from tests.kit.parts import AGENTS, RealAsterisk
+from tests.kit.phone import Phone
+
+
+@pytest.fixture
+async def phones(asterisk: RealAsterisk) -> AsyncIterator[Mapping[str, Phone]]:
+    """Phones of agent01…agent10 by agent id: open, with their right passwords, not registered."""
+    async with AsyncExitStack() as stack:
+        yield {agent: await stack.enter_async_context(asterisk.phone(agent)) for agent in AGENTS}
+
+
+@pytest.fixture
+async def trunk(asterisk: RealAsterisk) -> AsyncIterator[Phone]:
+    """The trunk: `trunk.call("0800000100", caller="0910000001")` is a caller."""
+    async with asterisk.trunk() as phone:
+        yield phone
+
+
+@pytest.fixture(scope="module")
+def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the module's call centers keep their journal: one after the other, as restarts of one service."""
+    return tmp_path_factory.mktemp("var")
+
+
+@pytest.fixture
+async def hotline(var: Path, asterisk: RealAsterisk, database_url: str) -> AsyncIterator[Hotline]:
+    """The whole call center on the demo site, with nobody logged in and nobody on the line."""
+    async with open_hotline(var, asterisk, database_url) as running:
+        await running.log_out_all()
+        await running.nothing_left()
+        yield running
