@@ -1,0 +1,130 @@
+"""The whole service in one process: programs beside us, call center, API; started in order, ended in reverse."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from api.app import create_app
+from api.backend import Backend, Health, Part
+from api.server import ApiServer
+from callcenter.asterisk.link import LinkState
+from callcenter.asterisk.telephony import Access
+from callcenter.blueprint import asterisk_plan
+from callcenter.companions.asterisk import AsteriskCompanion
+from callcenter.companions.plan import chosen_root
+from callcenter.companions.postgres import PostgresCompanion
+from callcenter.config.settings import Settings
+from callcenter.config.site import Site, load_site
+from callcenter.runtime import CallCenter, Surroundings
+
+UP_S = 20.0  # from the first attempt to reach Asterisk until we say so
+
+
+def backend_of(center: CallCenter) -> Backend:
+    """The running call center, as the API sees it."""
+    return Backend(
+        clock=center.clock,
+        site=lambda: center.site,
+        queries=center.queries,
+        tokens=center.tokens,
+        floor=center.floor,
+        hub=center.hub,
+        health=lambda: health_of(center),
+        recordings_dir=center.recordings_dir,
+    )
+
+
+def health_of(center: CallCenter) -> Health:
+    """How every part is, now. The database is not required: calls are served without it."""
+    writer = center.writer.health()
+    ari_up = center.telephony.state is LinkState.UP
+    away_s = 0.0 if writer.away_since is None else center.clock.now() - writer.away_since
+    return Health(
+        parts=(
+            Part("ari", ok=ari_up, required=True, detail=f"event link {center.telephony.state.value}"),
+            Part("ami", ok=center.telephony.ami_up, required=True, detail="leases and recording"),
+            Part("journal", ok=center.journal.healthy, required=True, detail=str(center.journal.path)),
+            Part("database", ok=writer.away_since is None, required=False, detail=writer.why),
+            Part("customers", ok=center.customers.loaded, required=False, detail="callers known by their number"),
+        ),
+        contacts_by_phase=dict(center.contacts_by_phase),
+        journal_backlog=center.journal.backlog(),
+        writer_lag_s=away_s,
+        ari_up=ari_up,
+    )
+
+
+@asynccontextmanager
+async def surroundings(settings: Settings, site: Site, say: Callable[[str], None]) -> AsyncIterator[Surroundings]:
+    """PostgreSQL and Asterisk, started or found; what we started ends with us, what was there stays."""
+    async with AsyncExitStack() as stack:
+        postgres = PostgresCompanion(var=settings.var, instance=settings.instance, database_url=settings.database_url)
+        say("PostgreSQL: " + ("starting the embedded one" if postgres.embedded else "using CALLCENTER_DATABASE_URL"))
+        await postgres.start()
+        stack.push_async_callback(postgres.stop)
+        if settings.asterisk == "external":
+            yield Surroundings(postgres.url, _external(settings), settings.recordings_dir or settings.var)
+            return
+        root = chosen_root(settings.var, settings.asterisk_root)
+        asterisk = AsteriskCompanion(asterisk_plan(settings, site, root=root))
+        say("Asterisk: starting")
+        await asterisk.start()
+        stack.push_async_callback(asterisk.stop)
+        access = Access(
+            ari_url=asterisk.ari_url,
+            ari_user=asterisk.ari_user,
+            ari_password=asterisk.ari_password,
+            ami_host=asterisk.ami_host,
+            ami_port=asterisk.ami_port,
+            ami_user=asterisk.ami_user,
+            ami_password=asterisk.ami_password,
+            sounds=asterisk.sounds_dir_in_asterisk,
+        )
+        yield Surroundings(postgres.url, access, asterisk.recordings_dir)
+
+
+async def serve(settings: Settings, *, say: Callable[[str], None], opened: Callable[[Site], None]) -> None:
+    """Serve until SIGINT or SIGTERM. `say` hears each step of the start, `opened` when callers are served."""
+    site = load_site(settings.site)
+    async with AsyncExitStack() as stack:
+        beside = await stack.enter_async_context(surroundings(settings, site, say))
+        center = CallCenter(settings, site, beside)
+        stack.push_async_callback(center.close)
+        say("database: schema and customers")
+        await center.open()
+        server = ApiServer(create_app(backend_of(center)), settings.api_host, settings.api_port)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, center.stop)
+            stack.callback(loop.remove_signal_handler, number)
+        say("service: connecting to Asterisk")
+        announce = asyncio.create_task(_announce(center, lambda: opened(site)), name="announce")
+        stack.callback(announce.cancel)
+        await center.run(server.wait())
+
+
+async def _announce(center: CallCenter, opened: Callable[[], None]) -> None:
+    await center.up.wait()
+    opened()
+
+
+def _external(settings: Settings) -> Access:
+    assert settings.ari_url is not None
+    assert settings.ari_user is not None
+    assert settings.ari_password is not None
+    assert settings.ami_user is not None
+    assert settings.ami_password is not None
+    assert settings.sounds_dir is not None
+    return Access(
+        ari_url=settings.ari_url,
+        ari_user=settings.ari_user,
+        ari_password=settings.ari_password.get_secret_value(),
+        ami_host=settings.ami_host,
+        ami_port=settings.ami_port,
+        ami_user=settings.ami_user,
+        ami_password=settings.ami_password.get_secret_value(),
+        sounds=settings.sounds_dir,
+    )

@@ -1,0 +1,122 @@
+"""What the application needs of the world, in our words; adapters in asterisk/, db/ and recordings/ provide it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from callcenter.contact.commands import TelephonyCommand
+from callcenter.contact.signals import CustomerCard, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class CallerAtTheDoor:
+    """Telephony → switchboard: a new inbound channel entered our Stasis application.
+
+    `caller` and `dialed` are raw text of the network: untrusted, any length.
+    """
+
+    channel_id: str
+    dialed: str
+    caller: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSeen:
+    """Telephony → floor: the phone of an agent's desk became reachable or unreachable."""
+
+    agent_id: str
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSeen:
+    """One live channel as found by a reconcile; `contact_id` is '' if it carries none of ours.
+
+    `role` is caller, agent, or other (not ours to touch).
+    """
+
+    channel_id: str
+    contact_id: str
+    role: str
+    in_stasis: bool
+    up: bool
+    dialed: str
+    caller: str
+
+
+class SignalSink(Protocol):
+    """Who telephony reports to; every method returns at once."""
+
+    def arrived(self, caller: CallerAtTheDoor) -> None:
+        """A caller is at the door."""
+
+    def signal(self, resource_id: str, signal: Signal) -> None:
+        """Something happened to a channel, playback, bridge or recording; unknown ids are counted, not fatal."""
+
+    def device(self, seen: DeviceSeen) -> None:
+        """A phone came or went."""
+
+
+class Telephony(Protocol):
+    """Asterisk, as the application sees it."""
+
+    def submit(self, command: TelephonyCommand) -> None:
+        """Ask; never blocks. Failures come back as CommandFailed to the resource's contact."""
+
+    async def survey(self) -> Sequence[ChannelSeen]:
+        """Every live channel of our application: what a reconcile compares with our contacts."""
+
+    async def bridges(self) -> Sequence[str]:
+        """The ids of all live bridges that carry an id of ours."""
+
+    async def devices(self) -> Sequence[DeviceSeen]:
+        """Which desks have a registered phone now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event, ready for the journal: `stream` is contact/<id>, agent/<id> or site; `data` is its JSON body."""
+
+    stream: str
+    seq: int
+    at: float
+    type: str
+    version: int
+    data: bytes
+    site: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """The new state of a stream, saved in the same transaction as its events; None forgets it (contact closed)."""
+
+    stream: str
+    state: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What one step writes: events and state together, then `committed` is called in the event loop."""
+
+    entries: Sequence[Entry]
+    states: Sequence[StateChange] = ()
+    committed: Callable[[], None] | None = field(default=None, compare=False)
+
+
+class Journal(Protocol):
+    """The local durable sequence of events."""
+
+    def append(self, item: Append) -> None:
+        """Write soon, in order of calls; never blocks. `committed` runs after the data is on the disk."""
+
+
+class Customers(Protocol):
+    """Who is calling; answers from memory, for a call never waits for the database."""
+
+    def find(self, caller: str) -> CustomerCard | None:
+        """The customer with this E.164 number, or None."""
+
+    def served(self, customer_id: str, agent_id: str) -> None:
+        """An agent talked with this customer: from now on their last one."""

@@ -1,0 +1,220 @@
+"""The running call center without its API: what is wired to what, the vital tasks, start and end.
+
+Start: journal → what earlier processes left → ARI and AMI → reconcile → accept. Every long-lived task is vital: one
+ends, the process ends and is restarted; Asterisk keeps the callers meanwhile.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from callcenter.asterisk.telephony import Access, AsteriskTelephony
+from callcenter.blueprint import acd_configuration
+from callcenter.clock import AnchoredClock, Clock
+from callcenter.config.settings import Settings
+from callcenter.config.site import Site
+from callcenter.contact.model import Contact, Phase
+from callcenter.db.customers import CustomerIndex, CustomerSeed, seed
+from callcenter.db.engine import make_engine
+from callcenter.db.journal import SqliteJournal
+from callcenter.db.migrate import upgrade
+from callcenter.db.queries import Queries
+from callcenter.db.tokens import Tokens
+from callcenter.db.writer import Writer
+from callcenter.entropy import Entropy
+from callcenter.feed.hub import Hub
+from callcenter.floor import ChosenPresence, Floor
+from callcenter.ports import Entry
+from callcenter.reconcile import compare
+from callcenter.switchboard import Switchboard
+
+log = structlog.get_logger()
+
+FLUSH_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The programs beside us, running: where PostgreSQL is, where Asterisk is, where its recordings lie."""
+
+    database_url: str
+    asterisk: Access
+    recordings_dir: Path
+
+
+class CallCenter:
+    """One call center on one Asterisk. `open`, then `run`, then `close`; all in one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        site: Site,
+        surroundings: Surroundings,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        self.settings = settings
+        self.site = site
+        self.clock = clock or AnchoredClock()
+        self.recordings_dir = surroundings.recordings_dir
+        self._url = surroundings.database_url
+        entropy = entropy or Entropy()
+        self.journal = SqliteJournal(
+            settings.var / settings.instance / "journal.sqlite", settings.node, self.clock.now(), self._committed
+        )
+        self.hub: Hub
+        self._engine = make_engine(self._url)
+        self.queries = Queries(self._engine)
+        self.tokens = Tokens(self._engine, self.clock)
+        tiers = {tier: rank for rank, tier in enumerate(site.value_tiers)}
+        self.customers = CustomerIndex(self._url, tiers, entropy.stream("customers"), _last_agents(site))
+        self.writer = Writer(self.journal, self._url, self.clock, entropy.stream("writer"))
+        self.telephony = AsteriskTelephony(
+            surroundings.asterisk, app=settings.app, lease_s=settings.lease_s, rng=entropy.stream("telephony")
+        )
+        self.floor = Floor(site=acd_configuration(site), digest=site.digest, clock=self.clock, journal=self.journal)
+        self.switchboard = Switchboard(
+            site=site,
+            clock=self.clock,
+            entropy=entropy,
+            journal=self.journal,
+            telephony=self.telephony,
+            customers=self.customers,
+            tell_floor=self.floor.tell,
+            on_device=self.floor.device,
+            accepting=lambda: self.journal.healthy and not self._stopping.is_set(),
+        )
+        self.floor.propose = self.switchboard.propose
+        self.floor.inform = self.switchboard.inform
+        self.telephony.sink = self.switchboard
+        self.telephony.reconcile = self._reconcile
+        self._left_behind: list[Contact] = []
+        self._stopping = asyncio.Event()
+        self.up = asyncio.Event()
+        self.mended = 0
+
+    async def open(self) -> None:
+        """Bring the schema up to date, open the journal, take up what an earlier process left."""
+        await upgrade(self._url)
+        await seed(self._url, _seeds(self.site))
+        await self.journal.open()
+        self.hub = Hub(self.journal.position)
+        states = await self.journal.live_states()
+        self._left_behind = _contacts(states)
+        self.floor.restore(
+            seqs=await self.journal.last_seqs("agent/"),
+            presences={
+                stream.removeprefix("agent/"): msgspec.json.decode(state, type=ChosenPresence)
+                for stream, state in states.items()
+                if stream.startswith("agent/")
+            },
+            talking={
+                contact.talk.agent_id: contact.contact_id for contact in self._left_behind if contact.talk is not None
+            },
+        )
+        for contact in self._left_behind:
+            self.switchboard.adopt(contact)
+
+    async def run(self, *others: Coroutine[Any, Any, None]) -> None:
+        """Serve until `stop`; raises an ExceptionGroup with what ended a vital task. `others` are vital too."""
+        async with asyncio.TaskGroup() as vital:
+            tasks = [
+                vital.create_task(_vital(name, task), name=name)
+                for name, task in (
+                    ("telephony", self.telephony.run()),
+                    ("customers", self.customers.run()),
+                    ("writer", self.writer.run()),
+                    *((f"other {n}", other) for n, other in enumerate(others)),
+                )
+            ]
+            await self._stopping.wait()
+            await self._flush()
+            for task in tasks:
+                task.cancel()
+
+    def stop(self) -> None:
+        """End `run`: new contacts are refused from now on, what is in the journal goes to the database."""
+        self._stopping.set()
+
+    async def close(self) -> None:
+        """Close the journal and the pool. Safe after a failed `open`."""
+        self._stopping.set()
+        if hasattr(self, "hub"):
+            self.hub.close()
+        await self.journal.close()
+        await self._engine.dispose()
+
+    @property
+    def contacts_by_phase(self) -> Mapping[str, int]:
+        """How many live contacts are in each phase."""
+        counts = Counter(contact.phase.value for contact in self.switchboard.contacts)
+        return {phase.value: counts[phase.value] for phase in Phase if phase is not Phase.ENDED}
+
+    async def _flush(self) -> None:
+        if not await self.writer.until(self.journal.position, FLUSH_S):
+            log.warning("stopping before all events are in the database; the journal keeps them")
+
+    def _committed(self, committed: Sequence[tuple[int, Entry]]) -> None:
+        self.hub.publish(committed)
+        self.writer.wake()
+
+    async def _reconcile(self) -> None:
+        """Before any event of a new connection is handed on: hear what was missed, take up what was left behind."""
+        bridges = await self.telephony.bridges()
+        channels = await self.telephony.survey()
+        devices = await self.telephony.devices()
+        found = compare(self.switchboard.contacts, channels, bridges)
+        for contact_id, signal in found.lost:
+            self.switchboard.signal(contact_id, signal)
+        for contact in self._left_behind:
+            self.switchboard.resume(contact.contact_id)
+        self._left_behind = []
+        for seen in devices:
+            self.floor.device(seen)
+        for caller in found.arrivals:
+            self.switchboard.arrived(caller)
+        self.telephony.clear(found.stray_legs, found.stray_bridges)
+        self.mended += found.count
+        log.info("reconciled", channels=len(channels), differences=found.count)
+        self.up.set()
+
+
+def _contacts(states: Mapping[str, bytes]) -> list[Contact]:
+    contacts = []
+    for stream, state in states.items():
+        if not stream.startswith("contact/"):
+            continue
+        try:
+            contacts.append(msgspec.json.decode(state, type=Contact))
+        except msgspec.MsgspecError:
+            log.exception("a contact of an earlier version can't be taken up", stream=stream)
+    return contacts
+
+
+def _last_agents(site: Site) -> dict[str, str]:
+    return {known.customer_id: known.last_agent for known in site.customers.values() if known.last_agent is not None}
+
+
+def _seeds(site: Site) -> list[CustomerSeed]:
+    return [
+        CustomerSeed(
+            customer_id=customer.customer_id,
+            name=customer.name,
+            value_tier=customer.value_tier,
+            language=customer.language,
+            phones=(customer.phone,),
+        )
+        for customer in site.customers.values()
+    ]
+
+
+async def _vital(name: str, task: Coroutine[Any, Any, None]) -> None:
+    await task
+    raise AssertionError(f"the vital task {name} ended by itself")

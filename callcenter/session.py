@@ -1,0 +1,165 @@
+"""A session: one contact, one mailbox, one owner. Signals in; events to the journal; then commands to the world.
+
+A session is an object, not a task: it never awaits anything, for commands are asked and their outcomes return as
+signals, so 10,000 waiting callers cost 10,000 small objects (docs/adr/0005-one-mailbox-per-contact.md).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from callcenter.clock import Clock
+from callcenter.contact import commands as ask
+from callcenter.contact.draft import Step
+from callcenter.contact.events import ContactEvent
+from callcenter.contact.machine import advance, arrive, fail, resume
+from callcenter.contact.model import Contact, Phase
+from callcenter.contact.plan import Plan
+from callcenter.contact.signals import Arrival, Signal, TimerDue
+from callcenter.errors import JournalError
+from callcenter.ports import Append, Entry, Journal, StateChange, Telephony
+
+log = structlog.get_logger()
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class ContactSession:
+    """Runs the contact machine for one contact.
+
+    A bug in the machine fails this contact alone: it is recorded, and its caller goes to the fallback dialplan.
+    """
+
+    __slots__ = (
+        "_clock", "_draining", "_forget", "_journal", "_mailbox", "_plan", "_telephony", "_tell_floor", "_timer",
+        "_timer_at", "contact",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        contact: Contact,
+        *,
+        plan: Plan,
+        clock: Clock,
+        journal: Journal,
+        telephony: Telephony,
+        tell_floor: Callable[[ask.FloorCommand], None],
+        forget: Callable[[Contact], None],
+    ) -> None:
+        self.contact = contact
+        self._plan = plan
+        self._clock = clock
+        self._journal = journal
+        self._telephony = telephony
+        self._tell_floor = tell_floor
+        self._forget = forget
+        self._mailbox: deque[Signal] = deque()
+        self._draining = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+
+    def tell(self, signal: Signal) -> None:
+        """Put a signal into the mailbox; it is worked off in order, before anything else runs if we are idle."""
+        self._mailbox.append(signal)
+        if not self._draining:
+            self._drain(())
+
+    def begin(self, step: Step) -> None:
+        """Take the first step of a new contact, made by `first_step`."""
+        self._drain(((step, "CallerAtTheDoor"),))
+
+    def resume(self) -> None:
+        """Take up a contact that an earlier process left, once it is known that its caller is still there."""
+        self._drain(((resume(self.contact, self._plan, self._clock.now()), "restart"),))
+
+    def _drain(self, made: Sequence[tuple[Step, str]]) -> None:
+        """Work the mailbox off; everything it leads to is one journal transaction, then the commands leave."""
+        self._draining = True
+        before = self.contact
+        entries: list[Entry] = []
+        commands: list[ask.TelephonyCommand] = []
+        for step, cause in made:
+            self._take(step, cause, entries, commands)
+        while self._mailbox:
+            signal = self._mailbox.popleft()
+            self._take(self._advance(signal), type(signal).__name__, entries, commands)
+        self._draining = False
+        if entries or commands:
+            self._commit(before, entries, commands)
+        self._arm_timer()
+        if self.contact.phase is Phase.ENDED and before.phase is not Phase.ENDED:
+            self._forget(self.contact)
+
+    def _advance(self, signal: Signal) -> Step:
+        now = self._clock.now()
+        try:
+            return advance(self.contact, signal, self._plan, now)
+        except Exception as error:
+            log.exception("contact failed", contact=self.contact.contact_id, signal=type(signal).__name__)
+            return fail(self.contact, f"{type(error).__name__}: {error}", self._plan, now)
+
+    def _take(self, step: Step, cause: str, entries: list[Entry], commands: list[ask.TelephonyCommand]) -> None:
+        first_seq = step.contact.seq - len(step.events) + 1
+        self.contact = step.contact
+        now = self._clock.now()
+        entries.extend(
+            entry_of(self.contact, seq, event, now, self._plan.site, cause)
+            for seq, event in enumerate(step.events, first_seq)
+        )
+        for command in step.commands:
+            if isinstance(command, ask.FloorCommand):
+                self._tell_floor(command)
+            else:
+                commands.append(command)
+
+    def _commit(self, before: Contact, entries: Sequence[Entry], commands: Sequence[ask.TelephonyCommand]) -> None:
+        contact = self.contact
+        state = None if contact.phase is Phase.ENDED else _encode(contact)
+
+        def leave() -> None:
+            for command in commands:
+                self._telephony.submit(command)
+
+        try:
+            self._journal.append(Append(entries, (StateChange(contact.stream, state),), leave))
+        except JournalError:
+            self._give_up(before, commands)
+
+    def _give_up(self, before: Contact, commands: Sequence[ask.TelephonyCommand]) -> None:
+        """The journal is unwritable: who talks goes on talking, legs still end, everybody else goes to the fallback."""
+        log.error("journal unwritable, contact handed to the fallback", contact=self.contact.contact_id)
+        for command in commands:
+            if isinstance(command, ask.HangUp | ask.DropBridge):
+                self._telephony.submit(command)
+        if before.talk is None and self.contact.channel_id:
+            # Not "who talks now": an agent who answers at this moment was never joined with the caller.
+            self._telephony.submit(ask.SendToFallback(self.contact.channel_id))
+
+    def _arm_timer(self) -> None:
+        if self.contact.timer_at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = self.contact.timer_at
+        if self._timer_at is not None:
+            delay_s = max(0.0, self._timer_at - self._clock.now())
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._timer_due)
+
+    def _timer_due(self) -> None:
+        self._timer = None
+        self._timer_at = None
+        self.tell(TimerDue())
+
+
+def first_step(arrival: Arrival, plan: Plan, now: float) -> Step:
+    """The step that makes a contact of an arrival."""
+    return arrive(arrival, plan, now)
+
+
+def entry_of(contact: Contact, seq: int, event: ContactEvent, now: float, site: str, cause: str) -> Entry:
+    """The journal entry of one event."""
+    return Entry(contact.stream, seq, now, event.type, event.version, _encode(event), site, cause)
