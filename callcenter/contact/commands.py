@@ -51,7 +51,7 @@ class StopSaying:
 
 @dataclass(frozen=True, slots=True)
 class StartMusic:
-    """Music on hold to one caller until StopMusic or until they are joined with somebody."""
+    """Music on hold to one caller until StopMusic; joining them with somebody does not stop it."""
 
     channel_id: str
     music_class: str

@@ -1,0 +1,165 @@
+"""ARI's event socket: connected for as long as we live, reconciled at every connect, read without working.
+
+Asterisk never repeats an event and drops a reader who is slow. So the reader only decodes and hands over;
+while `on_connected` takes its snapshot (syncing), events wait in a bounded buffer and are handed over then.
+"""
+
+import asyncio
+import contextlib
+import enum
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlencode
+
+import aiohttp
+
+from callcenter.asterisk.ari import Ari
+from callcenter.asterisk.decode import Unknown, decode
+from callcenter.asterisk.events import ApplicationReplaced, Event
+from callcenter.asterisk.faults import AppReplaced, LinkDown, LoginRefused, backoff_s
+from callcenter.errors import TelephonyError
+
+log = logging.getLogger(__name__)
+
+# A ping every 4 s and 2 s for its pong: a half-open connection is found within 6 s.
+HEARTBEAT_S = 4.0
+CONNECT_S = 3.0
+SYNC_S = 15.0
+
+# A minute of events at 100 calls/s; beyond it we lost the thread and start over with a new snapshot.
+SYNCING_MAX = 100_000
+
+
+class LinkState(enum.Enum):
+    """How far we are with Asterisk; commands may leave when it is UP."""
+
+    DOWN = "down"
+    CONNECTING = "connecting"
+    SYNCING = "syncing"
+    UP = "up"
+
+
+class Link:
+    """The event socket of one application on one Asterisk; `run` is a vital task.
+
+    `on_event` gets every event in order and must not block; `on_connected` reconciles (its TelephonyError
+    means: connect again); `on_state` hears every change of `state`. `allowed` are the event types we want.
+
+    We subscribe to nothing beside our own channels and bridges: with `endpoint:PJSIP`, Asterisk sends every event
+    of a channel twice, digits included, and goes on after a reconnect (measured on 22.10.1). Phones that come and
+    go are told by AMI.
+    """
+
+    def __init__(
+        self,
+        ari: Ari,
+        *,
+        allowed: Sequence[str],
+        on_event: Callable[[Event | Unknown], None],
+        on_connected: Callable[[], Awaitable[None]],
+        on_state: Callable[[LinkState], None],
+        rng: random.Random,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self.state = LinkState.DOWN
+        self._ari = ari
+        self._allowed = (*allowed, ApplicationReplaced.__name__)
+        self._on_event = on_event
+        self._on_connected = on_connected
+        self._on_state = on_state
+        self._rng = rng
+        self._heartbeat_s = heartbeat_s
+        self._buffer: list[Event | Unknown] = []
+        self._was_up = False
+        self._attempt = 0
+
+    async def run(self) -> None:
+        """Never returns. Raises AppReplaced (another process took over), LoginRefused (the first time)."""
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            while True:
+                try:
+                    await self._one_connection(session)
+                except LoginRefused:
+                    if not self._was_up:
+                        raise
+                    log.exception("ari login refused")
+                except AppReplaced:
+                    raise
+                except (TelephonyError, aiohttp.ClientError, TimeoutError) as error:
+                    log.warning("ari link lost", extra={"cause": f"{type(error).__name__}: {error}"})
+                finally:
+                    self._enter(LinkState.DOWN)
+                await asyncio.sleep(backoff_s(self._attempt, self._rng))
+                self._attempt += 1
+
+    async def _one_connection(self, session: aiohttp.ClientSession) -> None:
+        """Connect, sync, read until the connection ends; always ends with an error."""
+        self._enter(LinkState.CONNECTING)
+        socket = await self._connect(session)
+        self._buffer.clear()
+        self._enter(LinkState.SYNCING)
+        reader = asyncio.create_task(self._read(socket), name="ari reader")
+        syncing = asyncio.create_task(self._sync(), name="ari sync")
+        try:
+            # Whichever ends first: a lost connection ends a sync that would wait for it in vain.
+            await asyncio.wait({reader, syncing}, return_when=asyncio.FIRST_COMPLETED)
+            if syncing.done():
+                syncing.result()
+            await reader
+        finally:
+            for task in (reader, syncing):
+                task.cancel()
+            await asyncio.gather(reader, syncing, return_exceptions=True)
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                await asyncio.wait_for(socket.close(), CONNECT_S)
+
+    async def _connect(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+        query = urlencode({"app": self._ari.app, "subscribeAll": "false"})
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                return await session.ws_connect(
+                    f"{self._ari.url}/events?{query}",
+                    # By header, not ?api_key=: that would end up in logs.
+                    headers={"Authorization": self._ari.authorization},
+                    heartbeat=self._heartbeat_s,
+                    max_msg_size=0,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status in {401, 403}:
+                raise LoginRefused("ARI", f"{error.status} {error.message}") from error
+            raise
+
+    async def _sync(self) -> None:
+        """Say what we want, take the snapshot, then hand over what came meanwhile: no await from there on."""
+        async with asyncio.timeout(SYNC_S):
+            # The filter may have died with the application, so it is said each time.
+            await self._ari.allow_events(self._allowed)
+            await self._on_connected()
+        buffered, self._buffer = self._buffer, []
+        self._was_up = True
+        self._attempt = 0
+        self._enter(LinkState.UP)
+        for event in buffered:
+            self._on_event(event)
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Hand over every frame; raises when the connection has ended: a clean close is a loss as well."""
+        while True:
+            frame = await socket.receive()
+            if frame.type is not aiohttp.WSMsgType.TEXT:
+                raise LinkDown(f"event socket closed: {frame.type.name} {socket.close_code} {socket.exception()}")
+            event = decode(frame.data)
+            if type(event) is ApplicationReplaced:
+                raise AppReplaced(f"another process serves the application {event.application!r} now")
+            if self.state is LinkState.UP:
+                self._on_event(event)
+            elif len(self._buffer) < SYNCING_MAX:
+                self._buffer.append(event)
+            else:
+                raise LinkDown(f"more than {SYNCING_MAX} events while syncing")
+
+    def _enter(self, state: LinkState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._on_state(state)

@@ -1,0 +1,130 @@
+"""Each command of ours → the requests to Asterisk that carry it out. The way out; translate.py is the way in."""
+
+import contextlib
+import math
+import re
+from typing import assert_never
+
+from callcenter.asterisk.ami import AmiClient
+from callcenter.asterisk.ari import Ari
+from callcenter.asterisk.leases import Leases
+from callcenter.contact.commands import (
+    CapLease,
+    DropBridge,
+    HangUp,
+    HoldLease,
+    Join,
+    RingDesk,
+    Say,
+    SendToFallback,
+    StartMusic,
+    StartRecording,
+    StopMusic,
+    StopRecording,
+    StopSaying,
+    TakeCall,
+    TelephonyCommand,
+)
+from callcenter.errors import ChannelGone
+from ivr.prompts import media
+
+FALLBACK_CONTEXT = "fallback"
+
+# The floor ends an offer at its deadline; Asterisk's own ring timeout is only for the case that we don't.
+RING_GRACE_S = 2
+
+# From here on `POST /channels/{id}/variables` exists.
+VARIABLES_SINCE = (22, 10)
+
+_DESK = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,250}")
+_UNSHOWABLE = re.compile(r'["<>\\\x00-\x1f\x7f]')
+_UNDIALABLE = re.compile(r"[^0-9A-Za-z+*#_.-]")
+
+
+class Requests:
+    """Carries out one command at a time for whoever asks; may be asked for many at once."""
+
+    def __init__(self, ari: Ari, ami: AmiClient, leases: Leases, *, sounds: str) -> None:
+        self._ari = ari
+        self._sounds = sounds
+        self._ami = ami
+        self._leases = leases
+        self.version: tuple[int, ...] = (0,)
+
+    async def carry_out(self, command: TelephonyCommand) -> None:  # noqa: C901, PLR0912 - one case per command
+        """Return when Asterisk has said yes to all of it; raises TelephonyError."""
+        match command:
+            case TakeCall(channel_id, contact_id):
+                await self._take(channel_id, contact_id)
+            case CapLease(channel_id):
+                await self._leases.cap(channel_id)
+            case HoldLease(channel_id):
+                self._leases.hold(channel_id)
+            case Say(channel_id, playback_id, prompts, language):
+                files = [f"sound:{file}" for file in media(prompts, language, self._sounds)]
+                await self._ari.play(channel_id, playback_id, files, language=language)
+            case StopSaying(_, playback_id):
+                await self._ari.stop_playback(playback_id)
+            case StartMusic(channel_id, music_class):
+                await self._ari.start_music(channel_id, music_class)
+            case StopMusic(channel_id):
+                await self._ari.stop_music(channel_id)
+            case RingDesk():
+                await self._ring(command)
+            case HangUp(channel_id, reason):
+                self._leases.forget(channel_id)
+                await self._ari.hang_up(channel_id, reason=reason)
+            case Join(bridge_id, channel_ids):
+                await self._ari.create_bridge(bridge_id)
+                await self._ari.add_channels(bridge_id, channel_ids)
+            case DropBridge(bridge_id):
+                await self._ari.delete_bridge(bridge_id)
+            case StartRecording():
+                await self._record(command)
+            case StopRecording(_, channel_id):
+                await self._stop_recording(channel_id)
+            case SendToFallback(channel_id):
+                await self._to_fallback(channel_id)
+            case _:
+                assert_never(command)
+
+    async def _take(self, channel_id: str, contact_id: str) -> None:
+        # First our id, then the answer: whoever finds an answered call after a crash finds whose it is.
+        variables = {"CC_CONTACT": contact_id, "CC_ROLE": "caller"}
+        self._leases.hold(channel_id)
+        if self.version >= VARIABLES_SINCE:
+            await self._ari.set_variables(channel_id, variables)
+        else:
+            for name, value in variables.items():
+                await self._ari.set_variable(channel_id, name, value)
+        await self._ari.answer(channel_id)
+
+    async def _ring(self, command: RingDesk) -> None:
+        assert _DESK.fullmatch(command.agent_id), "an agent id is a SIP user name, nothing more"
+        display = _UNSHOWABLE.sub("", command.display)[:80]
+        number = _UNDIALABLE.sub("", command.caller)[:32]
+        await self._ari.originate(
+            command.leg_id,
+            endpoint=f"PJSIP/{command.agent_id}",
+            app_args=f"agent,{command.contact_id}",
+            originator=command.caller_channel,
+            timeout_s=math.ceil(command.ring_s) + RING_GRACE_S,
+            caller_id=f'"{display}" <{number}>',
+            variables={"CC_CONTACT": command.contact_id, "CC_ROLE": "agent", "CC_OFFER": command.leg_id},
+        )
+
+    async def _record(self, command: StartRecording) -> None:
+        for file in (command.caller_file, command.agent_file):
+            assert _FILE.fullmatch(file), "a recording's file name has no blanks, brackets or parent folders"
+        # Received is what the caller says; transmitted is what the caller hears.
+        options = f"r({command.caller_file})t({command.agent_file})"
+        await self._ami.mixmonitor(command.channel_id, "", options)
+
+    async def _stop_recording(self, channel_id: str) -> None:
+        with contextlib.suppress(ChannelGone):  # its recordings ended with it
+            await self._ami.stop_mixmonitor(channel_id)
+
+    async def _to_fallback(self, channel_id: str) -> None:
+        self._leases.forget(channel_id)
+        await self._ari.continue_in_dialplan(channel_id, context=FALLBACK_CONTEXT, extension="s", priority=1)

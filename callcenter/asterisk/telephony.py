@@ -1,0 +1,294 @@
+"""Asterisk as the application sees it: commands in, signals out, one object for one Asterisk.
+
+Commands run side by side, except that those sharing a lane (a channel or a bridge) keep their order. None leaves
+before the link is up, none is ever sent twice, and each failure comes back as CommandFailed to its contact.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from callcenter.asterisk.ami import AmiClient
+from callcenter.asterisk.ari import Ari
+from callcenter.asterisk.decode import Unknown
+from callcenter.asterisk.events import Channel, Event
+from callcenter.asterisk.faults import LinkDown, Refused, TelephonyTimeout, Unreachable
+from callcenter.asterisk.leases import Leases
+from callcenter.asterisk.link import Link, LinkState
+from callcenter.asterisk.phones import Phones
+from callcenter.asterisk.requests import Requests
+from callcenter.asterisk.translate import ALLOWED, Addressed, LeftStasis, Stranger, Translator, is_leg, is_ours
+from callcenter.contact.commands import DropBridge, HangUp, TelephonyCommand, lanes, subject
+from callcenter.contact.signals import CommandFailed
+from callcenter.errors import ChannelGone, TelephonyError
+from callcenter.ports import CallerAtTheDoor, ChannelSeen, DeviceSeen, SignalSink
+
+log = logging.getLogger(__name__)
+
+# Commands on their way or waiting for their lane; beyond it Asterisk is not keeping up and more would only wait.
+IN_FLIGHT_MAX = 5_000
+
+# How long a command waits for a link that is being made again.
+GATE_S = 5.0
+
+# Refusals that say: the channel or its partner ended or left Stasis while the command travelled (ASTERISK.md 3.4).
+_CROSSED = frozenset({400, 409, 412, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where one Asterisk is and how to log in; `ari_url` ends in /ari, `sounds` is the prompts' folder over there."""
+
+    ari_url: str
+    ari_user: str
+    ari_password: str = field(repr=False)
+    ami_host: str
+    ami_port: int
+    ami_user: str
+    ami_password: str = field(repr=False)
+    sounds: str
+
+
+class AsteriskTelephony:
+    """Implements ports.Telephony; construct it inside the event loop, set `sink` and `reconcile`, then `run` it.
+
+    `reconcile` runs at every (re)connect, before any event is handed to `sink` and before any command leaves.
+    """
+
+    sink: SignalSink
+    reconcile: Callable[[], Awaitable[None]]
+
+    def __init__(self, access: Access, *, app: str, lease_s: float, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._ari = Ari(access.ari_url, access.ari_user, access.ari_password, app=app)
+        self._phones = Phones(self._phone_seen)
+        self._ami = AmiClient(
+            access.ami_host,
+            access.ami_port,
+            access.ami_user,
+            access.ami_password,
+            rng=rng,
+            on_event=self._phones.heard,
+            on_state=self._ami_state,
+        )
+        self._leases = Leases(self._ami, lease_s=lease_s)
+        self._requests = Requests(self._ari, self._ami, self._leases, sounds=access.sounds)
+        self._translator = Translator()
+        self._link = Link(
+            self._ari,
+            allowed=ALLOWED,
+            on_event=self._heard,
+            on_connected=self._connected,
+            on_state=self._link_state,
+            rng=rng,
+        )
+        self._up = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        self._tails: dict[str, asyncio.Task[None]] = {}
+        self._in_flight = 0
+
+    async def run(self) -> None:
+        """Hold both connections and the leases: a vital task. Ends with an error: see Link.run, AmiClient.run."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._link.run(), name="ari link")
+                group.create_task(self._ami.run(), name="ami")
+                group.create_task(self._leases.run(), name="leases")
+        finally:
+            self._group = None
+            await self._ari.close()
+
+    @property
+    def state(self) -> LinkState:
+        """How far we are with Asterisk's events and requests."""
+        return self._link.state
+
+    @property
+    def ami_up(self) -> bool:
+        """Whether leases can be renewed and talks recorded."""
+        return self._ami.up
+
+    @property
+    def leases_held(self) -> int:
+        """Callers whose lease we renew."""
+        return self._leases.held
+
+    # Out -----------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Commands on their way or waiting for their lane."""
+        return self._in_flight
+
+    def submit(self, command: TelephonyCommand) -> None:
+        """Ask; never blocks. While `run` does not run, nothing is asked: the next start reconciles."""
+        if self._group is None:
+            self.counts["too_late"] += 1
+            log.info("command after the end", extra={"command": type(command).__name__})
+            return
+        self.counts[f"command.{type(command).__name__}"] += 1
+        if self._in_flight >= IN_FLIGHT_MAX:
+            self._failed(command, "too many commands in flight")
+            return
+        touched = lanes(command)
+        before = {tail for lane in touched if (tail := self._tails.get(lane)) is not None}
+        carrying_out = self._in_turn(command, before)
+        try:
+            task = self._group.create_task(carrying_out)
+        except RuntimeError:  # the group is ending: a commit came in after the last connection was let go
+            carrying_out.close()
+            self.counts["too_late"] += 1
+            return
+        self._in_flight += 1
+        for lane in touched:
+            self._tails[lane] = task
+        task.add_done_callback(partial(self._out, touched))
+
+    def clear(self, legs: Iterable[str], bridges: Iterable[str]) -> None:
+        """End what a reconcile found to belong to nobody."""
+        for leg_id in legs:
+            self.submit(HangUp(leg_id))
+        for bridge_id in bridges:
+            self.submit(DropBridge(bridge_id))
+
+    def _out(self, touched: Sequence[str], task: asyncio.Task[None]) -> None:
+        self._in_flight -= 1
+        for lane in touched:
+            if self._tails.get(lane) is task:
+                del self._tails[lane]
+
+    async def _in_turn(self, command: TelephonyCommand, before: set[asyncio.Task[None]]) -> None:
+        """Wait for the lanes, which is bounded: each command before us ends by its own time-outs."""
+        if before:
+            await asyncio.wait(before)
+        try:
+            if not self._up.is_set():
+                async with asyncio.timeout(GATE_S):
+                    await self._up.wait()
+            await self._requests.carry_out(command)
+        except ChannelGone:
+            self._failed(command, "gone", gone=True)
+        except Unreachable:
+            self._failed(command, "unreachable")
+        except Refused as refused:
+            self._failed(command, refused.reason, gone=refused.status in _CROSSED)
+        except (TelephonyTimeout, TimeoutError):
+            self._failed(command, "timeout")
+        except LinkDown:
+            self._failed(command, "link down")
+        except TelephonyError as error:
+            self._failed(command, str(error))
+        except Exception:  # a bug in one command ends one contact, not the process
+            log.exception("command met a bug", extra={"command": type(command).__name__})
+            self._failed(command, "bug")
+
+    def _failed(self, command: TelephonyCommand, reason: str, *, gone: bool = False) -> None:
+        name = type(command).__name__
+        about = subject(command)
+        self.counts[f"failed.{name}"] += 1
+        log.info("command failed", extra={"command": name, "resource": about, "reason": reason})
+        self.sink.signal(about, CommandFailed(name, about, reason, gone=gone))
+
+    # In ------------------------------------------------------------------------------------------
+
+    def _heard(self, event: Event | Unknown) -> None:
+        """Take one event of the socket; returns at once."""
+        match self._translator.heard(event):
+            case None:
+                if isinstance(event, Unknown):
+                    self.counts[f"unknown.{event.kind}"] += 1
+                    log.debug("unknown event", extra={"kind": event.kind, "why": event.why})
+            case Addressed(resource_id, signal):
+                self.sink.signal(resource_id, signal)
+            case LeftStasis(channel_id, signal):
+                self._leases.forget(channel_id)
+                self.sink.signal(channel_id, signal)
+            case CallerAtTheDoor() as caller:
+                self.sink.arrived(caller)
+            case Stranger(channel_id, args):
+                self.counts["strangers"] += 1
+                log.warning("a stranger is shown out", extra={"channel": channel_id, "stasis_args": args})
+                self.submit(HangUp(channel_id, "congestion"))
+
+    def _phone_seen(self, seen: DeviceSeen) -> None:
+        self.sink.device(seen)
+
+    async def survey(self) -> Sequence[ChannelSeen]:
+        """Every live channel of our application or with our contact's id, sorted by id, for a reconcile."""
+        seen = [_seen(channel, self._ari.app) for channel in await self._ari.channels()]
+        return sorted((one for one in seen if one.role), key=lambda one: one.channel_id)
+
+    async def bridges(self) -> Sequence[str]:
+        """Ids of the live bridges that carry an id of ours, sorted."""
+        return sorted(one.id for one in await self._ari.bridges() if is_ours(one.id))
+
+    async def devices(self) -> Sequence[DeviceSeen]:
+        """Every configured phone and whether it is registered and answers now, sorted by name."""
+        seen = [DeviceSeen(one.resource, one.state == "online") for one in await self._ari.endpoints()]
+        return sorted(seen, key=lambda one: one.agent_id)
+
+    # The connections -------------------------------------------------------------------------------
+
+    async def _connected(self) -> None:
+        self._translator.forget()
+        system = (await self._ari.info()).system
+        self._requests.version = version_of(system.version if system else "")
+        await self.reconcile()
+
+    def _link_state(self, state: LinkState) -> None:
+        if state is LinkState.UP:
+            self._up.set()
+        else:
+            self._up.clear()
+        log.info("ari link", extra={"state": state.value})
+
+    def _ami_state(self, up: bool) -> None:
+        log.info("ami link", extra={"up": up})
+        if up and self._group is not None:
+            self._leases.hurry()
+            self._group.create_task(self._relearn_phones(), name="relearn phones")
+
+    async def _relearn_phones(self) -> None:
+        try:
+            await self._phones.relearn(self._ami.pjsip_contacts)
+        except TelephonyError as error:
+            # Lost again already: the next connection asks anew.
+            log.warning("phones not learned", extra={"cause": str(error)})
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """`22.10.1~dfsg+…` → (22, 10, 1); what is not a number ends it."""
+    numbers: list[int] = []
+    for part in text.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
+
+
+def _seen(channel: Channel, app: str) -> ChannelSeen:
+    """A channel in our words; its role is '' when it has nothing to do with us."""
+    variables = channel.channelvars or {}
+    contact_id = str(variables.get("CC_CONTACT") or "")
+    app_data = channel.dialplan.app_data.split(",")
+    in_stasis = channel.dialplan.app_name == "Stasis" and app_data[0] == app
+    came_in = in_stasis and app_data[1:2] == ["in"]
+    # By id and arguments before the variable: a caller whom we lost before TakeCall carries no variables yet.
+    role = "agent" if is_leg(channel.id) else "caller" if came_in else str(variables.get("CC_ROLE") or "")
+    return ChannelSeen(
+        channel_id=channel.id,
+        contact_id=contact_id,
+        role=role,
+        in_stasis=in_stasis,
+        up=channel.state == "Up",
+        dialed=app_data[2] if came_in and len(app_data) > 2 else channel.dialplan.exten,
+        caller=channel.caller.number,
+    )

@@ -1,0 +1,140 @@
+"""ARI's events → signals in our words. The only file that knows both vocabularies.
+
+What tells who: only a caller's channel carries Asterisk's own id; a leg's id is `<contact_id>.o<n>`. What tells
+why a caller left: a hang-up is announced by ChannelHangupRequest before StasisEnd, `soft` when we asked for it; a
+StasisEnd without it means that the dialplan took the caller (the lease lapsed, or we sent them there).
+"""
+
+import re
+from dataclasses import dataclass
+
+from callcenter.asterisk import events as ari
+from callcenter.asterisk.decode import Unknown
+from callcenter.contact.signals import (
+    AgentAnswered,
+    AgentHeld,
+    AgentLegEnded,
+    AgentResumed,
+    AgentRinging,
+    CallerLeft,
+    DigitPressed,
+    PromptEnded,
+    Signal,
+)
+from callcenter.ports import CallerAtTheDoor
+
+# What we ask Asterisk to send; everything else stays there. Half of an unfiltered call is ChannelVarset.
+ALLOWED = (
+    "ChannelDestroyed",
+    "ChannelDtmfReceived",
+    "ChannelHangupRequest",
+    "ChannelHold",
+    "ChannelUnhold",
+    "Dial",
+    "PlaybackFinished",
+    "StasisEnd",
+    "StasisStart",
+)
+
+# Announced hang-ups whose StasisEnd has not come yet; each lives for milliseconds.
+HANG_UPS_MAX = 10_000
+
+_OURS = re.compile(r"[0-9a-f-]{36}\.[a-z]\d+")
+_LEG = re.compile(r"[0-9a-f-]{36}\.o\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A signal and the channel or playback it belongs to."""
+
+    resource_id: str
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class LeftStasis:
+    """A caller is not in our hands any more: the signal, and an end to the lease."""
+
+    channel_id: str
+    signal: CallerLeft
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A channel came into our application that we neither invited nor serve; somebody must show it out."""
+
+    channel_id: str
+    args: tuple[str, ...]
+
+
+Heard = CallerAtTheDoor | Addressed | LeftStasis | Stranger
+
+
+def is_ours(resource_id: str) -> bool:
+    """Whether we chose this id (`<contact_id>.b1`), as opposed to Asterisk (`n1-1763760000.12`)."""
+    return _OURS.fullmatch(resource_id) is not None
+
+
+def is_leg(channel_id: str) -> bool:
+    """Whether this is an agent's leg, by the id we gave it."""
+    return _LEG.fullmatch(channel_id) is not None
+
+
+class Translator:
+    """Translates the events of one connection; remembers announced hang-ups until the channel has left."""
+
+    def __init__(self) -> None:
+        self._hang_ups: dict[str, CallerLeft] = {}
+
+    def forget(self) -> None:
+        """Start over: what was announced on a lost connection may never be told."""
+        self._hang_ups.clear()
+
+    def heard(self, event: ari.Event | Unknown) -> Heard | None:
+        """What an event means to us; None if nothing."""
+        match event:
+            case ari.StasisStart():
+                return _entered(event)
+            case ari.StasisEnd(channel=channel):
+                return self._left(channel.id)
+            case ari.ChannelHangupRequest():
+                self._announced(event)
+                return None
+            case ari.ChannelDestroyed(channel=channel) if is_leg(channel.id):
+                ended = AgentLegEnded(channel.id, cause=event.cause, sip=event.tech_cause or 0)
+                return Addressed(channel.id, ended)
+            case ari.Dial(peer=peer, dialstatus="RINGING" | "PROGRESS") if is_leg(peer.id):
+                return Addressed(peer.id, AgentRinging(peer.id))
+            case ari.ChannelDtmfReceived(channel=channel) if not is_leg(channel.id):
+                return Addressed(channel.id, DigitPressed(event.digit))
+            case ari.PlaybackFinished(playback=playback):
+                return Addressed(playback.id, PromptEnded(playback.id, failed=playback.state == "failed"))
+            case ari.ChannelHold(channel=channel) if is_leg(channel.id):
+                return Addressed(channel.id, AgentHeld(channel.id))
+            case ari.ChannelUnhold(channel=channel) if is_leg(channel.id):
+                return Addressed(channel.id, AgentResumed(channel.id))
+            case _:
+                return None
+
+    def _announced(self, event: ari.ChannelHangupRequest) -> None:
+        channel_id = event.channel.id
+        if is_leg(channel_id) or len(self._hang_ups) >= HANG_UPS_MAX:
+            return
+        # The cause of a soft hang-up is a flag of Asterisk's own (32), not Q.850.
+        signal = CallerLeft("system") if event.soft else CallerLeft("caller", cause=event.cause or 0)
+        self._hang_ups.setdefault(channel_id, signal)
+
+    def _left(self, channel_id: str) -> LeftStasis | None:
+        if is_leg(channel_id):
+            return None  # ChannelDestroyed follows and knows the cause
+        return LeftStasis(channel_id, self._hang_ups.pop(channel_id, CallerLeft("fallback")))
+
+
+def _entered(event: ari.StasisStart) -> Heard:
+    channel = event.channel
+    if is_leg(channel.id):
+        return Addressed(channel.id, AgentAnswered(channel.id))
+    if event.args[:1] == ["in"]:
+        dialed = event.args[1] if len(event.args) > 1 else channel.dialplan.exten
+        return CallerAtTheDoor(channel.id, dialed, channel.caller.number, channel.caller.name)
+    return Stranger(channel.id, tuple(event.args))

@@ -1,0 +1,133 @@
+"""Event sequences recorded from a real Asterisk 22.10.1 (SIP phones, our event filter) → what they mean to us."""
+
+from pathlib import Path
+
+import pytest
+
+from callcenter.asterisk.decode import Unknown, decode
+from callcenter.asterisk.translate import Addressed, LeftStasis, Stranger, Translator
+from callcenter.contact.signals import (
+    AgentAnswered,
+    AgentHeld,
+    AgentLegEnded,
+    AgentResumed,
+    AgentRinging,
+    CallerLeft,
+    DigitPressed,
+    PromptEnded,
+    Signal,
+)
+from callcenter.ports import CallerAtTheDoor
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "ari"
+CONTACT = "0193aaaa-0000-7000-8000-000000000001"
+LEG = f"{CONTACT}.o1"
+ARRIVED = "arrived"
+
+MEANINGS: dict[str, list[str | Signal]] = {
+    "caller_is_served_and_hangs_up": [
+        ARRIVED,
+        PromptEnded(f"{CONTACT}.p1"),
+        AgentRinging(LEG),
+        AgentAnswered(LEG),
+        CallerLeft("caller"),
+        AgentLegEnded(LEG, cause=16),
+    ],
+    "caller_presses_keys": [ARRIVED, DigitPressed("1"), DigitPressed("#"), CallerLeft("caller")],
+    "caller_gives_up_before_the_answer": [ARRIVED, CallerLeft("caller", cause=127)],
+    "caller_is_sent_to_the_dialplan": [ARRIVED, CallerLeft("fallback")],
+    "lease_lapses": [ARRIVED, CallerLeft("fallback")],
+    "we_hang_up": [ARRIVED, CallerLeft("system")],
+    "prompt_is_missing": [
+        ARRIVED,
+        PromptEnded(f"{CONTACT}.p1", failed=True),
+        PromptEnded(f"{CONTACT}.p2"),
+        CallerLeft("system"),
+    ],
+    "agent_holds_and_hangs_up": [
+        ARRIVED,
+        AgentRinging(LEG),
+        AgentAnswered(LEG),
+        AgentHeld(LEG),
+        AgentResumed(LEG),
+        AgentLegEnded(LEG, cause=16),
+        CallerLeft("caller"),
+    ],
+    "agent_is_busy": [ARRIVED, AgentRinging(LEG), AgentLegEnded(LEG, cause=17, sip=486), CallerLeft("system")],
+    "agent_rejects": [ARRIVED, AgentRinging(LEG), AgentLegEnded(LEG, cause=21, sip=603), CallerLeft("system")],
+    "agent_is_unavailable": [
+        ARRIVED,
+        AgentRinging(LEG),
+        AgentLegEnded(LEG, cause=19, sip=480),
+        CallerLeft("system"),
+    ],
+    "agent_does_not_answer": [
+        ARRIVED,
+        AgentRinging(LEG),
+        AgentLegEnded(LEG, cause=19, sip=480),
+        CallerLeft("system"),
+    ],
+    "offer_is_withdrawn": [ARRIVED, AgentRinging(LEG), AgentLegEnded(LEG, cause=26), CallerLeft("system")],
+}
+
+
+@pytest.mark.parametrize("trace", sorted(MEANINGS))
+def test_a_recorded_call_means_what_happened(trace: str) -> None:
+    translator = Translator()
+    meaning: list[str | Signal] = []
+    for frame in (GOLDEN / f"{trace}.jsonl").read_text().splitlines():
+        match translator.heard(decode(frame)):
+            case Addressed(_, signal) | LeftStasis(_, signal):
+                meaning.append(signal)
+            case CallerAtTheDoor():
+                meaning.append(ARRIVED)
+            case Stranger():
+                meaning.append("stranger")
+            case None:
+                pass
+    assert meaning == MEANINGS[trace]
+
+
+def test_every_recorded_trace_has_a_meaning_and_no_unknown_frame() -> None:
+    recorded = {path.stem: path for path in GOLDEN.glob("*.jsonl")}
+    assert recorded.keys() == MEANINGS.keys()
+    for path in recorded.values():
+        assert not [frame for frame in path.read_text().splitlines() if isinstance(decode(frame), Unknown)]
+
+
+def test_a_caller_at_the_door_brings_the_numbers_of_the_network() -> None:
+    frame = (GOLDEN / "caller_presses_keys.jsonl").read_text().splitlines()[0]
+    arrival = Translator().heard(decode(frame))
+    assert isinstance(arrival, CallerAtTheDoor)
+    assert (arrival.dialed, arrival.caller, arrival.display) == ("0800000100", "0910000001", "Wang")
+
+
+def test_signals_are_addressed_to_the_resource_they_are_about() -> None:
+    translator = Translator()
+    frames = (GOLDEN / "caller_is_served_and_hangs_up.jsonl").read_text().splitlines()
+    heard = [translator.heard(decode(frame)) for frame in frames]
+    addresses = [one.resource_id for one in heard if isinstance(one, Addressed)]
+    assert addresses == [f"{CONTACT}.p1", LEG, LEG, LEG]
+    (arrival,) = [one for one in heard if isinstance(one, CallerAtTheDoor)]
+    (left,) = [one for one in heard if isinstance(one, LeftStasis)]
+    assert left.channel_id == arrival.channel_id
+
+
+def test_who_comes_uninvited_is_a_stranger() -> None:
+    frame = (GOLDEN / "caller_presses_keys.jsonl").read_text().splitlines()[0]
+    dialing = frame.replace('"args":["in","0800000100"]', '"args":["agent-dial","8002"]')
+    assert dialing != frame
+    stranger = Translator().heard(decode(dialing))
+    assert isinstance(stranger, Stranger)
+    assert stranger.args == ("agent-dial", "8002")
+
+
+def test_a_hang_up_announced_on_a_lost_connection_is_not_believed_later() -> None:
+    frames = (GOLDEN / "we_hang_up.jsonl").read_text().splitlines()
+    translator = Translator()
+    for frame in frames[:-1]:
+        translator.heard(decode(frame))
+    translator.forget()
+    left = translator.heard(decode(frames[-1]))
+    assert isinstance(left, LeftStasis)
+    assert left.signal == CallerLeft("fallback")
