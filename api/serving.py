@@ -39,7 +39,7 @@ def health_of(center: CallCenter) -> Health:
     """How every part is, now. The database is not required: calls are served without it."""
     writer = center.writer.health()
     ari_up = center.telephony.state is LinkState.UP
-    away_s = 0.0 if writer.away_since is None else center.clock.now() - writer.away_since
+    waiting = center.hub.first_after(writer.position)
     return Health(
         parts=(
             Part("ari", ok=ari_up, required=True, detail=f"event link {center.telephony.state.value}"),
@@ -50,7 +50,7 @@ def health_of(center: CallCenter) -> Health:
         ),
         contacts_by_phase=dict(center.contacts_by_phase),
         journal_backlog=center.journal.backlog(),
-        writer_lag_s=away_s,
+        writer_lag_s=0.0 if waiting is None else max(0.0, center.clock.now() - waiting.entry.at),
         ari_up=ari_up,
     )
 

@@ -128,16 +128,16 @@ class Floor:
         self.choose_presence(agent_id, Presence.LOGGED_OUT)
 
     def choose_presence(self, agent_id: str, presence: str, aux_code: str | None = None) -> None:
-        """The agent chose a presence; during a contact it takes effect after wrap-up. Raises UnknownAgent."""
-        if agent_id not in self._agents:
-            raise UnknownAgent(agent_id)
-        self._tell(acd.PresenceChosen(agent_id, Presence(presence), aux_code))
+        """The agent chose a presence; during a talk it takes effect after wrap-up. Raises UnknownAgent.
 
-    def finish_wrap_up(self, agent_id: str) -> None:
-        """The agent is done with the work after talking. Raises UnknownAgent."""
+        Who says "available" in wrap-up is done with it.
+        """
         if agent_id not in self._agents:
             raise UnknownAgent(agent_id)
-        self._tell(acd.WrapUpFinished(agent_id))
+        chosen = Presence(presence)
+        self._tell(acd.PresenceChosen(agent_id, chosen, aux_code))
+        if chosen is Presence.AVAILABLE:
+            self._tell(acd.WrapUpFinished(agent_id))
 
     def _tell(self, message: acd.Input) -> None:
         self._inbox.append(message)

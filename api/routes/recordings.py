@@ -1,0 +1,89 @@
+"""GET recordings: what was recorded, and its audio in any byte range."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Header
+from fastapi.responses import Response, StreamingResponse
+
+from api.audio import AudioMissing, RangeUnsatisfiable, Span, StereoAudio, open_stereo, span_of
+from api.problems import Problem
+from api.reads import recording_body, recording_for
+from api.routes.common import NO_QUERY, BackendNow, RecordingId, RecordingsViewer, problems
+from api.schemas import RecordingBody
+from callcenter.db.projections import RecordingRow
+
+WAV: Final = "audio/wav"
+
+log = structlog.get_logger()
+router = APIRouter(prefix="/v1/recordings", tags=["recordings"], dependencies=[NO_QUERY])
+
+
+@router.get("/{recording_id}", responses=problems(404, 503))
+async def recording(recording_id: RecordingId, backend: BackendNow, viewer: RecordingsViewer) -> RecordingBody:
+    """One recording."""
+    return recording_body(await recording_for(backend.queries, viewer, recording_id))
+
+
+@router.get(
+    "/{recording_id}/audio",
+    responses={**problems(404, 416, 503), 200: {"content": {WAV: {}}}, 206: {"content": {WAV: {}}}},
+    response_class=StreamingResponse,
+)
+async def audio(
+    recording_id: RecordingId,
+    backend: BackendNow,
+    viewer: RecordingsViewer,
+    range_: Annotated[str | None, Header(alias="range", description="One range: bytes=first-last")] = None,
+    if_range: Annotated[str | None, Header(description="Obey the range only for this ETag")] = None,
+) -> Response:
+    """The audio as a stereo wav, caller left, agent right; a recording still running plays as far as it is."""
+    row = await recording_for(backend.queries, viewer, recording_id)
+    try:
+        sound = await asyncio.to_thread(open_stereo, backend.recordings_dir, row.caller_file, row.agent_file)
+    except AudioMissing as error:
+        log.warning("audio missing", recording_id=row.recording_id, error=str(error))
+        raise Problem(
+            404,
+            "audio_not_found",
+            "No audio",
+            "The recording has no audio to play: it failed, has just begun, or its files were removed.",
+        ) from error
+    return _answer(row, sound, range_, if_range)
+
+
+def _answer(row: RecordingRow, sound: StereoAudio, range_: str | None, if_range: str | None) -> Response:
+    etag = f'"{row.recording_id}-{sound.length}"'
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": etag,
+        "Cache-Control": "private, no-cache",
+        # Our ids are letters, digits, dots and hyphens; nothing in them can end the quoted string.
+        "Content-Disposition": f'inline; filename="{row.recording_id}.wav"',
+    }
+    try:
+        span = span_of(range_ if if_range in {None, etag} else None, sound.length)
+    except RangeUnsatisfiable as error:
+        raise Problem(
+            416,
+            "range_not_satisfiable",
+            "The range lies outside the audio",
+            str(error),
+            headers={"Content-Range": f"bytes */{error.length}"},
+        ) from error
+    whole = Span(0, sound.length - 1)
+    sent = span or whole
+    headers["Content-Length"] = str(sent.length)
+    if span is not None:
+        headers["Content-Range"] = f"bytes {span.first}-{span.last}/{sound.length}"
+    return StreamingResponse(_exactly(sound, sent), 200 if span is None else 206, headers, WAV)
+
+
+def _exactly(sound: StereoAudio, span: Span) -> Iterator[bytes]:
+    """The promised bytes, in a worker thread; a file that vanishes meanwhile ends the answer short."""
+    try:
+        yield from sound.read(span)
+    except AudioMissing:
+        log.warning("audio vanished while it was played")

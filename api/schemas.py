@@ -1,0 +1,245 @@
+"""What the API says, in the glossary's words. Instants are RFC 3339 in UTC, durations seconds, phones E.164."""
+
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Item = TypeVar("Item")
+
+CONTACT_ID = "0198c0de-7b1e-7aaa-8000-4b1d00000001"
+
+
+def instant(at: float) -> datetime:
+    """Seconds since the epoch as an aware UTC datetime, to the microsecond."""
+    return datetime.fromtimestamp(at, UTC)
+
+
+def instant_or_none(at: float | None) -> datetime | None:
+    """Like `instant`, for what may not have happened yet."""
+    return None if at is None else instant(at)
+
+
+class Answer(BaseModel):
+    """The base of every answer: immutable, read from objects too."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Nothing(BaseModel):
+    """A request body without fields: `{}` or no body at all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list; ask again with `cursor=next_cursor` until it is null."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(description="Opaque; null on the last page")
+
+
+class ContactBody(Answer):
+    """One continuous visit of one customer, from arrival to end."""
+
+    contact_id: str = Field(examples=[CONTACT_ID])
+    direction: str = Field(examples=["inbound"])
+    channel: str = Field(description="voice", examples=["voice"])
+    caller: str | None = Field(description="E.164; null if withheld or malformed", examples=["+886910000001"])
+    dialed: str = Field(examples=["0800000100"])
+    customer_id: str | None
+    value_tier: str | None = Field(examples=["platinum"])
+    language: str | None = Field(examples=["zh-TW"])
+    queue: str | None = Field(description="The last queue entered", examples=["product"])
+    agent_id: str | None = Field(description="The agent who answered", examples=["agent01"])
+    started_at: datetime
+    answered_at: datetime | None = Field(description="When an agent answered; null if none did")
+    ended_at: datetime | None = Field(description="Null while the contact lives")
+    end_state: str | None = Field(examples=["served"])
+    ended_by: str | None = Field(examples=["caller"])
+    ivr_s: float
+    wait_s: float = Field(description="Queue entered to answered, abandoned or left by rule")
+    talk_s: float
+    hold_s: float
+    wrap_up_s: float
+    offers: int = Field(description="Offers made to agents")
+    recording_ids: list[str]
+
+
+class SegmentBody(Answer):
+    """A stretch of a contact in one situation."""
+
+    n: int = Field(description="1 for the first")
+    kind: str = Field(description="ivr, queue, ring, talk, hold or wrap_up")
+    queue: str | None
+    agent_id: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+
+
+class RecordingBody(Answer):
+    """Audio of a talk, one side per channel; `GET /v1/recordings/{id}/audio` plays it."""
+
+    recording_id: str
+    contact_id: str
+    agent_id: str | None
+    started_at: datetime
+    duration_s: float | None = Field(description="Null while it runs")
+    state: str = Field(description="recording, done or failed")
+    reason: str | None = Field(description="Why it failed")
+
+
+class ContactDetail(ContactBody):
+    """A contact with its segments and recordings."""
+
+    segments: list[SegmentBody]
+    recordings: list[RecordingBody]
+
+
+class EventBody(Answer):
+    """Something we remember: past tense, never changed. Ignore types and fields you don't know."""
+
+    position: int = Field(description="Place in the global order; the feed's cursor")
+    event_id: str
+    stream: str = Field(examples=[f"contact/{CONTACT_ID}"])
+    seq: int = Field(description="1, 2, 3 … without gaps in its stream")
+    at: datetime
+    type: str = Field(examples=["queue.entered"])
+    version: int
+    data: dict[str, Any]
+    site: str = Field(description="Digest of the configuration that decided")
+    cause: str = Field(description="What made it happen")
+
+
+class ContactEvents(Answer):
+    """Everything we remember of a contact, in order."""
+
+    contact_id: str
+    items: list[EventBody]
+
+
+class QueueBody(Answer):
+    """A line of contacts waiting for the same service, as the site describes it."""
+
+    queue: str = Field(examples=["product"])
+    needs: dict[str, int] = Field(description="Least proficiency (1…5) by skill")
+    ring_s: float
+    wrap_up_s: float
+    agent_order: str
+    sl_s: float = Field(description="Answered within this many seconds counts as in time")
+    recording: str = Field(description="always or never")
+
+
+class WaitingBody(Answer):
+    """A contact in a queue; place 1 is served next."""
+
+    place: int
+    contact_id: str
+    value_tier: str
+    entered_at: datetime
+    wait_s: float
+    offered_to: str | None = Field(description="The agent whose phone rings for it")
+
+
+class QueueLive(Answer):
+    """A queue at this moment."""
+
+    queue: str
+    waiting: int
+    oldest_wait_s: float
+    contacts: list[WaitingBody] = Field(description="In the order of service; at most 200")
+
+
+class QueuesLive(Answer):
+    """Every queue at this moment."""
+
+    position: int = Field(description="Every event up to this position is in here; later ones may be")
+    at: datetime
+    items: list[QueueLive]
+
+
+class AgentBody(Answer):
+    """An agent, what they can do and what they do now."""
+
+    agent_id: str = Field(examples=["agent01"])
+    name: str
+    skills: dict[str, int] = Field(description="Proficiency 1…5 by skill; 5 is best")
+    presence: str = Field(description="What they chose: logged_out, available or aux")
+    aux_code: str | None = Field(description="Why aux")
+    activity: str = Field(description="What the system imposed: idle, reserved, talking or wrap_up")
+    since: datetime | None = Field(description="When presence or activity last changed")
+    requested_next: str | None = Field(description="Presence chosen for after this contact")
+    reachable: bool = Field(description="Whether their phone is registered")
+    contact_id: str | None
+
+
+class Agents(Answer):
+    """Every agent of the site."""
+
+    items: list[AgentBody]
+
+
+class PresenceChoice(BaseModel):
+    """The presence an agent chooses; log in and out have paths of their own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    presence: str = Field(pattern="^(available|aux)$", examples=["aux"])
+    aux_code: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_-]{1,32}$", description="Needed for aux", examples=["break"]
+    )
+
+
+class CustomerBody(Answer):
+    """A customer; for an agent who never served them, name and numbers are masked."""
+
+    customer_id: str
+    name: str | None
+    phones: list[str]
+    value_tier: str
+    language: str | None
+
+
+class CustomerDetail(CustomerBody):
+    """A customer with their latest contacts (an agent sees their own), newest first."""
+
+    last_agent: str | None = Field(description="Who answered them last")
+    contacts: list[ContactBody]
+
+
+class Customers(Answer):
+    """The customers with this number: none or one."""
+
+    items: list[CustomerBody]
+
+
+class Snapshot(Answer):
+    """The state a live feed starts from; apply the events after it in order."""
+
+    position: int = Field(description="Every event up to this position is in here; later ones may be, and come again")
+    at: datetime
+    queues: list[QueueLive]
+    agents: list[AgentBody]
+
+
+class PartBody(Answer):
+    """One part of the system."""
+
+    name: str
+    ok: bool
+    required: bool
+    detail: str
+
+
+class Readiness(Answer):
+    """Whether callers can be served, and how each part is."""
+
+    ready: bool
+    parts: list[PartBody]
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: str = "ok"

@@ -1,0 +1,1 @@
+"""Committed events in order, to everyone who listens."""
