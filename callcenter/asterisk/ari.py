@@ -1,25 +1,35 @@
-"""ARI's requests: one small typed method each, over a small pool of kept-alive HTTP connections.
+"""ARI's requests: one small typed method each, over two sockets, and HTTP where Asterisk may block.
 
 The caller chooses every id, so a repeated request changes nothing: 409 "already exists" is success, and so
 is the 404 of a DELETE. Errors: ChannelGone (404), Unreachable (originate: no phone), Refused (other 4xx),
 TelephonyTimeout, LoginRefused (401), LinkDown (no connection), TelephonyError (5xx).
 """
 
+import asyncio
 import base64
+import logging
+import random
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode
+from zlib import crc32
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from callcenter.asterisk.events import Application, AsteriskInfo, Bridge, Channel, Endpoint
-from callcenter.asterisk.faults import LinkDown, LoginRefused, Refused, TelephonyTimeout, Unreachable
+from callcenter.asterisk.faults import LinkDown, LoginRefused, Refused, TelephonyTimeout, Unreachable, backoff_s
+from callcenter.asterisk.rest_socket import RestSocket
 from callcenter.errors import ChannelGone, TelephonyError
 
+log = logging.getLogger(__name__)
+
 REQUEST_S = 2.0
+
+# Each serves its requests one by one; two keep one slow answer from holding up everybody.
+SOCKETS = 2
 CONNECTIONS_MAX = 16
 
 # Asterisk closes an idle connection after 15 s (http.conf session_keep_alive). We let go first, else a
@@ -53,6 +63,7 @@ class Ari:
         self.authorization = basic_auth(user, password)
         self._request_s = request_s
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: list[RestSocket] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,6 +78,31 @@ class Ari:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def keep_sockets(self, rng: random.Random) -> None:
+        """Ask by WebSocket from now on, as far as requests can't block; never returns. Asterisk ≥ 22.5 only."""
+        self._sockets = [RestSocket(self.url, self.authorization, f"{self.app}-requests-{n}") for n in range(SOCKETS)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for socket in self._sockets:
+                    group.create_task(self._keep(socket, rng))
+        finally:
+            self._sockets = []
+
+    @property
+    def sockets_up(self) -> int:
+        """How many sockets take requests now."""
+        return sum(socket.up for socket in self._sockets)
+
+    async def _keep(self, socket: RestSocket, rng: random.Random) -> None:
+        attempt = 0
+        while True:
+            try:
+                await socket.run(self._pool())
+            except LinkDown as error:
+                log.info("socket for requests lost", extra={"cause": str(error)})
+            attempt = 0 if socket.was_up else attempt + 1
+            await asyncio.sleep(backoff_s(attempt, rng))
 
     # One channel ----------------------------------------------------------------------------------
 
@@ -161,12 +197,12 @@ class Ari:
     async def add_channels(self, bridge_id: str, channel_ids: Sequence[str]) -> None:
         """Put channels in a bridge, out of the one they are in; blocks while one of them plays something."""
         query = urlencode({"channel": ",".join(channel_ids)})
-        await self._ask("POST", f"{_bridge(bridge_id)}/addChannel?{query}", bridge_id)
+        await self._ask("POST", f"{_bridge(bridge_id)}/addChannel?{query}", bridge_id, may_block=True)
 
     async def remove_channel(self, bridge_id: str, channel_id: str) -> None:
         """Take a channel out of a bridge; blocks while it plays something."""
         query = urlencode({"channel": channel_id})
-        await self._ask("POST", f"{_bridge(bridge_id)}/removeChannel?{query}", channel_id)
+        await self._ask("POST", f"{_bridge(bridge_id)}/removeChannel?{query}", channel_id, may_block=True)
 
     async def delete_bridge(self, bridge_id: str) -> None:
         """Delete a bridge, its channels stay in Stasis; one that is gone already is fine."""
@@ -206,19 +242,26 @@ class Ari:
         return f"/applications/{quote(self.app, safe='')}"
 
     async def _ask(
-        self, method: str, path: str, resource_id: str, body: bytes | None = None, *, repeatable: bool = False
+        self,
+        method: str,
+        path: str,
+        resource_id: str,
+        body: bytes | None = None,
+        *,
+        repeatable: bool = False,
+        may_block: bool = False,
     ) -> bytes:
-        """The body of a 2xx answer, or the fault; `repeatable`: 409 "already exists" is not one."""
+        """The body of a 2xx answer, or the fault; `repeatable`: 409 "already exists" is not one.
+
+        `may_block`: Asterisk may answer only when a prompt has ended; such a request never goes on a socket that
+        others share. Lists go by HTTP too: they are rare and long.
+        """
+        socket = None if may_block or method == "GET" else self._socket_for(resource_id)
         try:
-            async with self._pool().request(
-                method,
-                URL(self.url + path, encoded=True),
-                data=body,
-                headers=_JSON if body is not None else None,
-                allow_redirects=False,
-            ) as answer:
-                content = await answer.read()
-                status = answer.status
+            if socket is not None:
+                status, content = await socket.ask(method, path, body, self._request_s)
+            else:
+                status, content = await self._ask_http(method, path, body)
         except TimeoutError as error:
             raise TelephonyTimeout(_verb(method, path), self._request_s) from error
         except aiohttp.ClientError as error:
@@ -226,6 +269,23 @@ class Ari:
         if status < 300 or (status == 409 and repeatable) or (status == 404 and method == "DELETE"):
             return content
         raise _fault(_verb(method, path), resource_id, status, content)
+
+    async def _ask_http(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        async with self._pool().request(
+            method,
+            URL(self.url + path, encoded=True),
+            data=body,
+            headers=_JSON if body is not None else None,
+            allow_redirects=False,
+        ) as answer:
+            return answer.status, await answer.read()
+
+    def _socket_for(self, resource_id: str) -> RestSocket | None:
+        """The same socket for the same resource, so that its requests keep their order; None while there is none."""
+        if not self._sockets:
+            return None
+        socket = self._sockets[crc32(resource_id.encode()) % len(self._sockets)]
+        return socket if socket.up else None
 
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import re
+from collections.abc import Mapping
 from typing import assert_never
 
 from callcenter.asterisk.ami import AmiClient
@@ -25,7 +26,7 @@ from callcenter.contact.commands import (
     TakeCall,
     TelephonyCommand,
 )
-from callcenter.errors import ChannelGone
+from callcenter.errors import ChannelGone, TelephonyError
 from ivr.prompts import media
 
 FALLBACK_CONTEXT = "fallback"
@@ -93,6 +94,14 @@ class Requests:
         # First our id, then the answer: whoever finds an answered call after a crash finds whose it is.
         variables = {"CC_CONTACT": contact_id, "CC_ROLE": "caller"}
         self._leases.hold(channel_id)
+        try:
+            await self._name_and_answer(channel_id, variables)
+        except TelephonyError:
+            # A caller who left before we came told so already; nobody else would end this lease.
+            self._leases.forget(channel_id)
+            raise
+
+    async def _name_and_answer(self, channel_id: str, variables: Mapping[str, str]) -> None:
         if self.version >= VARIABLES_SINCE:
             await self._ari.set_variables(channel_id, variables)
         else:

@@ -35,6 +35,9 @@ IN_FLIGHT_MAX = 5_000
 # How long a command waits for a link that is being made again.
 GATE_S = 5.0
 
+# REST over WebSocket exists from here on, at half the cost of HTTP.
+SOCKETS_SINCE = (22, 5)
+
 # Refusals that say: the channel or its partner ended or left Stasis while the command travelled (ASTERISK.md 3.4).
 _CROSSED = frozenset({400, 409, 412, 422})
 
@@ -90,6 +93,8 @@ class AsteriskTelephony:
         self._group: asyncio.TaskGroup | None = None
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._in_flight = 0
+        self._rng = rng
+        self._sockets: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Hold both connections and the leases: a vital task. Ends with an error: see Link.run, AmiClient.run."""
@@ -237,7 +242,9 @@ class AsteriskTelephony:
     async def _connected(self) -> None:
         self._translator.forget()
         system = (await self._ari.info()).system
-        self._requests.version = version_of(system.version if system else "")
+        version = self._requests.version = version_of(system.version if system else "")
+        if version >= SOCKETS_SINCE and self._sockets is None and self._group is not None:
+            self._sockets = self._group.create_task(self._ari.keep_sockets(self._rng), name="sockets for requests")
         await self.reconcile()
 
     def _link_state(self, state: LinkState) -> None:

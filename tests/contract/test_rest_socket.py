@@ -1,0 +1,57 @@
+"""REST over WebSocket against a real Asterisk: the same answers as by HTTP, and HTTP while a socket is away."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+
+from callcenter.asterisk.ari import Ari
+from callcenter.errors import ChannelGone, TelephonyError
+from tests.contract.line import background
+from tests.kit.parts import RealAsterisk
+from tests.kit.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def ari(asterisk: RealAsterisk) -> AsyncIterator[Ari]:
+    companion = asterisk.companion
+    async with (
+        Ari(companion.ari_url, companion.ari_user, companion.ari_password, app="rest-socket") as client,
+        background(client.keep_sockets(random.Random(1))),
+    ):
+        await until(lambda: client.sockets_up == 2, "both sockets are up")
+        yield client
+
+
+async def test_a_bridge_is_made_once_and_gone_for_good(ari: Ari) -> None:
+    for _ in range(2):
+        await ari.create_bridge("rest-socket-b1")
+    assert "rest-socket-b1" in [bridge.id for bridge in await ari.bridges()]
+    for _ in range(2):
+        await ari.delete_bridge("rest-socket-b1")
+    assert "rest-socket-b1" not in [bridge.id for bridge in await ari.bridges()]
+
+
+async def test_refusals_keep_their_kind(ari: Ari) -> None:
+    with pytest.raises(ChannelGone):
+        await ari.answer("nobody")
+    with pytest.raises(TelephonyError, match="500"):
+        await ari.create_bridge("rest-socket-b2", kind="no such kind")
+
+
+async def test_a_hundred_requests_at_once_are_all_answered(ari: Ari) -> None:
+    ids = [f"rest-socket-many-{n}" for n in range(100)]
+    await asyncio.gather(*map(ari.create_bridge, ids))
+    assert {bridge.id for bridge in await ari.bridges()} >= set(ids)
+    await asyncio.gather(*map(ari.delete_bridge, ids))
+
+
+async def test_without_a_socket_requests_go_by_http(asterisk: RealAsterisk) -> None:
+    companion = asterisk.companion
+    async with Ari(companion.ari_url, companion.ari_user, companion.ari_password, app="rest-socket") as client:
+        assert client.sockets_up == 0
+        await client.create_bridge("rest-socket-b3")
+        await client.delete_bridge("rest-socket-b3")
