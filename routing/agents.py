@@ -1,0 +1,166 @@
+"""The agent machine: presence is the person's, activity is the system's, and neither overwrites the other.
+
+Two machines are coupled here. Activity moves by the table `NEXT`. Presence moves when the person chooses; while a
+contact binds them (reserved, talking, wrap-up) the choice is kept in `requested_next` and takes effect when
+activity comes back to idle. The system imposes a presence in one case only: an offer that rang unanswered sends the
+agent to aux RONA, unless they had already chosen what comes next.
+
+The phone is a third, independent fact: an unreachable one excludes the agent from offers and does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from routing.model import RONA, Activity, AgentProfile, Choice, Needs, Outcome, Presence, Race
+
+
+class AgentSignal(Enum):
+    """What moves an agent's activity."""
+
+    CHOSE = auto()  # a presence, by the person
+    OFFERED = auto()
+    ACCEPTED = auto()
+    RELEASED = auto()  # the offer came to nothing, or its contact left
+    MISSED = auto()  # the offer rang unanswered
+    TALK_ENDED = auto()
+    WRAPPED_UP = auto()  # by hand or by deadline
+
+
+# Absent cells are bugs: only an idle agent is offered a contact, and only a pending offer releases one.
+NEXT: Mapping[tuple[Activity, AgentSignal], Activity | Race] = {
+    (Activity.IDLE, AgentSignal.CHOSE): Activity.IDLE,
+    (Activity.IDLE, AgentSignal.OFFERED): Activity.RESERVED,
+    (Activity.IDLE, AgentSignal.ACCEPTED): Activity.TALKING,  # picked up as the offer was withdrawn
+    (Activity.IDLE, AgentSignal.TALK_ENDED): Race("the end of the talk was told twice"),
+    (Activity.IDLE, AgentSignal.WRAPPED_UP): Race("finished by hand as the time ran out"),
+    (Activity.RESERVED, AgentSignal.CHOSE): Activity.RESERVED,
+    (Activity.RESERVED, AgentSignal.ACCEPTED): Activity.TALKING,
+    (Activity.RESERVED, AgentSignal.RELEASED): Activity.IDLE,
+    (Activity.RESERVED, AgentSignal.MISSED): Activity.IDLE,
+    (Activity.RESERVED, AgentSignal.TALK_ENDED): Race("the end of the talk before was told twice"),
+    (Activity.RESERVED, AgentSignal.WRAPPED_UP): Race("finished by hand, but the next offer was quicker"),
+    (Activity.TALKING, AgentSignal.CHOSE): Activity.TALKING,
+    (Activity.TALKING, AgentSignal.ACCEPTED): Race("picked up a withdrawn offer, but talks with another by now"),
+    (Activity.TALKING, AgentSignal.TALK_ENDED): Activity.WRAP_UP,
+    (Activity.TALKING, AgentSignal.WRAPPED_UP): Race("finished the wrap-up before, but talks by now"),
+    (Activity.WRAP_UP, AgentSignal.CHOSE): Activity.WRAP_UP,
+    (Activity.WRAP_UP, AgentSignal.ACCEPTED): Race("picked up a withdrawn offer, but talked with another since"),
+    (Activity.WRAP_UP, AgentSignal.TALK_ENDED): Race("the end of the talk was told twice"),
+    (Activity.WRAP_UP, AgentSignal.WRAPPED_UP): Activity.IDLE,
+}
+
+
+@dataclass(slots=True)
+class Agent:
+    """One agent's state. `since`: when presence × activity last changed; `ready_since`: what longest idle goes by.
+
+    `ready_since` is when the agent last became free for work (available again, or done with a contact). An offer
+    that came to nothing does not move it: nobody loses or gains their place by a phone that rang.
+    """
+
+    profile: AgentProfile
+    since: float
+    ready_since: float
+    presence: Presence = Presence.LOGGED_OUT
+    aux_code: str | None = None
+    activity: Activity = Activity.IDLE
+    requested_next: Choice | None = None
+    contact_id: str | None = None
+    offer_id: str | None = None
+    reachable: bool = False
+    spared_until: float | None = None
+    spared_for: Outcome | None = None
+    wrap_up_s: float = 0.0
+    wrap_up_until: float | None = None
+    retired: bool = False
+
+    @property
+    def agent_id(self) -> str:
+        """The id that the site gave them."""
+        return self.profile.agent_id
+
+    @property
+    def ready(self) -> bool:
+        """Whether an offer may be made to this agent now."""
+        return (
+            self.presence is Presence.AVAILABLE
+            and self.activity is Activity.IDLE
+            and self.reachable
+            and self.spared_until is None
+        )
+
+    def why_not(self, needs: Needs) -> str | None:
+        """The first reason why a contact with these needs may not be offered now; None if it may."""
+        if not needs.met_by(self.profile.skills):
+            return "lacks_skills"
+        if self.presence is not Presence.AVAILABLE:
+            return self.aux_code or self.presence.value
+        if self.activity is not Activity.IDLE:
+            return self.activity.value
+        if not self.reachable:
+            return "phone_lost"
+        return self.spared_for.value if self.spared_for is not None else None
+
+    def take(self, signal: AgentSignal, now: float) -> Race | None:
+        """Move by the table; returns the race if the signal changes nothing. A KeyError is a bug."""
+        after = NEXT[self.activity, signal]
+        if isinstance(after, Race):
+            return after
+        if after is not self.activity:
+            talked = self.activity is Activity.WRAP_UP
+            self.activity = after
+            self.since = now
+            if after is Activity.IDLE:
+                self._become_idle(signal, now, talked=talked)
+        return None
+
+    def choose(self, choice: Choice, now: float) -> str | None:
+        """Apply a chosen presence, now if idle and after the contact otherwise; returns the cause, None if no news."""
+        self.take(AgentSignal.CHOSE, now)
+        holds = Choice(self.presence, self.aux_code)
+        if self.activity is not Activity.IDLE:
+            request = None if choice == holds else choice
+            if request == self.requested_next:
+                return None
+            self.requested_next = request
+            return "requested"
+        if choice == holds:
+            return None
+        self._apply(choice, now)
+        return "chosen"
+
+    def forgive_rona(self) -> None:
+        """The agent did answer after all: undo the aux RONA of the missed offer."""
+        if self.presence is Presence.AUX and self.aux_code == RONA:
+            self.presence, self.aux_code = Presence.AVAILABLE, None
+
+    def spare(self, outcome: Outcome, until: float) -> None:
+        """Make no offer to this agent before `until`."""
+        self.spared_for = outcome
+        self.spared_until = until
+
+    def unspare(self) -> None:
+        """The delay is over."""
+        self.spared_for = None
+        self.spared_until = None
+
+    def _become_idle(self, signal: AgentSignal, now: float, *, talked: bool) -> None:
+        self.contact_id = None
+        self.wrap_up_until = None
+        if talked:
+            self.ready_since = now
+        if self.requested_next is not None:
+            choice, self.requested_next = self.requested_next, None
+            self._apply(choice, now)
+        elif signal is AgentSignal.MISSED:
+            self._apply(Choice(Presence.AUX, RONA), now)
+
+    def _apply(self, choice: Choice, now: float) -> None:
+        if choice.presence is Presence.AVAILABLE:
+            self.ready_since = now
+        self.presence = choice.presence
+        self.aux_code = choice.aux_code
+        self.since = now
