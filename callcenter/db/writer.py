@@ -1,0 +1,211 @@
+"""The single ordered writer: what the journal holds goes to PostgreSQL, once, in order, however often we or it die."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import asyncpg
+
+from callcenter.clock import Clock
+from callcenter.db import batch as batches
+from callcenter.db.engine import FAULTS, connect, reason
+from callcenter.db.journal import SqliteJournal
+from callcenter.db.journal_file import Stored
+from callcenter.db.migrate import day_of, ensure_month, month_of, near
+from callcenter.db.projections import AgentStateRow, ContactView
+from callcenter.errors import DatabaseError
+
+BATCH_EVENTS_MAX = 500
+CONTACTS_KNOWN_MAX = 20_000  # folds kept in memory; beyond it the oldest are read again when needed
+LINGER_S = 0.1  # after a batch that was not full: at most ten transactions a second when there is little to do
+IDLE_S = 5.0  # without events, ask the database this often whether it is there
+RETRY_CAP_S = 5.0
+
+# What a batch itself can do wrong: a value that PostgreSQL can't hold. Then halves are tried, down to the one event.
+CONTENT_FAULTS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    UnicodeError,
+    ValueError,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Fenced(DatabaseError):
+    """The database knows a newer owner of this node; this process must not write any more."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"node {node!r} has a newer owner in the database: another process took over, or the journal or the clock "
+            "of this machine was set back; stop the other one, or give this one another CALLCENTER_NODE"
+        )
+        self.node = node
+
+
+@dataclass(frozen=True, slots=True)
+class WriterHealth:
+    """`position` is the last event in the database, `away_since` since when it can't be reached and `why`."""
+
+    position: int
+    written: int
+    replayed: int
+    conflicts: int
+    misread: int
+    away_since: float | None
+    why: str
+
+
+class Writer:
+    """Runs for ever in one task. `wake()` it after each commit of the journal; it never blocks anybody.
+
+    The cursor lives in PostgreSQL, in the transaction of the events themselves; what is sent again meets its own
+    hash and changes nothing. While the database is away it waits and tries again, and the journal keeps everything.
+    """
+
+    def __init__(
+        self, journal: SqliteJournal, url: str, clock: Clock, rng: random.Random, *, linger_s: float = LINGER_S
+    ) -> None:
+        self._journal = journal
+        self._url = url
+        self._clock = clock
+        self._rng = rng
+        self._linger_s = linger_s
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Condition()
+        self._contacts: dict[str, ContactView | None] = {}
+        self._agents: dict[str, AgentStateRow] = {}
+        self._months: set[date] = set()
+        self._position = 0
+        self._written = self._replayed = self._conflicts = self._misread = 0
+        self._away_since: float | None = clock.now()
+        self._why = "not connected yet"
+
+    def wake(self) -> None:
+        """There is something to write."""
+        self._wake.set()
+
+    def health(self) -> WriterHealth:
+        """The state of affairs, for readiness and metrics."""
+        counts = (self._written, self._replayed, self._conflicts, self._misread)
+        return WriterHealth(self._position, *counts, self._away_since, self._why)
+
+    async def until(self, position: int, timeout_s: float) -> bool:
+        """Wait until everything up to `position` is in the database; False if that takes longer than `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(lambda: self._position >= position)
+        except TimeoutError:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Write until cancelled. Raises Fenced when somebody else writes for our node, and JournalError."""
+        attempt = 0
+        while True:
+            before = self._written + self._replayed
+            try:
+                await self._connected()
+            except FAULTS as error:
+                self._away(reason(error))
+            attempt = 0 if self._written + self._replayed > before else attempt + 1
+            await asyncio.sleep(self._rng.uniform(0.05, min(RETRY_CAP_S, 0.1 * 2.0 ** min(attempt, 10))))
+
+    def _away(self, why: str) -> None:
+        if self._away_since is None:
+            self._away_since = self._clock.now()
+            log.warning("database away", extra={"why": why, "position": self._position})
+        self._why = why
+
+    async def _connected(self) -> None:
+        """One connection's life: take ownership, then batch after batch. Ends with one of FAULTS."""
+        connection = await connect(self._url, "callcenter writer")
+        try:
+            owner = await self._take_over(connection)
+            while True:
+                self._wake.clear()
+                found = await self._journal.read_after(self._position, BATCH_EVENTS_MAX)
+                if found:
+                    await self._write(connection, owner, found)
+                if len(found) < BATCH_EVENTS_MAX:
+                    await self._rest(connection, idle=not found)
+        finally:
+            connection.terminate()  # a polite close could wait for a server that is gone
+
+    async def _take_over(self, connection: batches.Connection) -> batches.Owner:
+        file = self._journal.file
+        owner = batches.Owner(self._journal.node, file.epoch, file.born)
+        held = await connection.fetchval(batches.TAKE_OVER, owner.node, owner.epoch)
+        if held is None:
+            raise Fenced(owner.node)
+        if held < file.drained > file.born:
+            log.warning("the database is behind; sending again", extra={"from": held, "drained": file.drained})
+        self._position = min(held, file.drained)
+        # A commit may have been lost or not: what we know of the folds is what the database says.
+        self._contacts, self._agents, self._months = {}, {}, set()
+        log.info("writing to the database", extra={"position": self._position, "epoch": owner.epoch})
+        self._away_since, self._why = None, ""
+        return owner
+
+    async def _rest(self, connection: batches.Connection, *, idle: bool) -> None:
+        if not idle:
+            await asyncio.sleep(self._linger_s)
+            return
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._wake.wait()
+        except TimeoutError:
+            await connection.fetchval("SELECT 1")
+
+    async def _write(self, connection: batches.Connection, owner: batches.Owner, found: Sequence[Stored]) -> None:
+        try:
+            await self._make_months(connection, found)
+            outcome = await batches.write(connection, owner, found, batches.Known(self._contacts, self._agents))
+        except batches.NotOwner:
+            raise Fenced(owner.node) from None
+        except CONTENT_FAULTS as error:
+            if len(found) > 1:
+                half = len(found) // 2
+                await self._write(connection, owner, found[:half])
+                await self._write(connection, owner, found[half:])
+                return
+            why = f"unreadable: {reason(error)}"
+            known = batches.Known(self._contacts, self._agents)
+            outcome = await batches.write(connection, owner, found, known, unreadable=why)
+        await self._advance(found[-1].position, outcome)
+
+    async def _make_months(self, connection: batches.Connection, found: Sequence[Stored]) -> None:
+        today = datetime.fromtimestamp(self._clock.now(), UTC).date()
+        contacts = {batches.contact_of(event) for event in found if event.entry.stream.startswith(batches.CONTACT)}
+        for month in sorted({month_of(day_of(contact_id)) for contact_id in contacts} - self._months):
+            if near(month, today):
+                await ensure_month(connection, month)
+            self._months.add(month)
+
+    async def _advance(self, position: int, outcome: batches.Outcome) -> None:
+        """The batch is committed: remember its folds, move the cursor, say what was odd."""
+        self._written += outcome.written
+        self._replayed += outcome.replayed
+        self._conflicts += len(outcome.aside)
+        self._misread += len(outcome.misread)
+        for event, why in outcome.aside:
+            extra = {"stream": event.entry.stream, "seq": event.entry.seq, "position": event.position, "why": why}
+            log.error("event set aside", extra=extra)
+        for event in outcome.misread:
+            log.error("event not understood", extra={"stream": event.entry.stream, "seq": event.entry.seq})
+        self._agents.update(outcome.agents)
+        for contact_id, view in outcome.contacts.items():
+            if view is not None and view.contact.closed:
+                self._contacts.pop(contact_id, None)
+            else:
+                self._contacts[contact_id] = view
+        while len(self._contacts) > CONTACTS_KNOWN_MAX:
+            self._contacts.pop(next(iter(self._contacts)))
+        await self._journal.mark_drained(position)
+        async with self._moved:
+            self._position = position
+            self._moved.notify_all()
