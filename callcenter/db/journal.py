@@ -20,6 +20,7 @@ from callcenter.ports import Append, Entry
 
 APPENDS_WAITING_MAX = 50_000  # beyond this the disk is far too slow; refuse rather than grow
 COMMIT_APPENDS_MAX = 1_000  # one transaction's share of them
+LINGER_S = 0.01  # how long observations wait for company; what somebody waits for never does
 TAIL_EVENTS_MAX = 20_000  # committed events kept in memory, so that the writer seldom reads the file
 CLOSE_WAIT_S = 30.0
 
@@ -52,7 +53,8 @@ class SqliteJournal:
     `on_committed([(position, entry), …])` runs once per commit, before the appends' own `committed`.
     `on_failure` hears once of a disk that can't be written; after that every append raises.
     `on_refused` hears of a single append that was wrong in itself (a seq used twice); the others are written.
-    There is no delay anywhere: while one commit is on its way to the disk, the next collects.
+    An append with a `committed` is never delayed: while one commit is on its way to the disk, the next collects.
+    One without asks nothing of the world and may wait LINGER_S for others.
     """
 
     def __init__(
@@ -232,16 +234,26 @@ class SqliteJournal:
                 call.answer.set_result(result)
 
     def _thread_collect(self, first: Append) -> tuple[list[Append], _Call | None]:
-        """What came in while the last commit was on its way, up to the next call."""
+        """What came in while the last commit was on its way, up to the next call.
+
+        Appends that nobody waits for are given LINGER_S to find company: one commit costs the same for many.
+        """
         items = [first]
+        awaited = first.committed is not None
+        lingered = False
         while len(items) < COMMIT_APPENDS_MAX:
             try:
-                work = self._inbox.get_nowait()
+                if awaited or lingered:
+                    work = self._inbox.get_nowait()
+                else:
+                    lingered = self._inbox.empty()
+                    work = self._inbox.get(timeout=LINGER_S)
             except queue.Empty:
                 break
             if isinstance(work, _Call):
                 return items, work
             items.append(work)
+            awaited = awaited or work.committed is not None
         return items, None
 
     def _thread_commit(self, items: list[Append]) -> None:

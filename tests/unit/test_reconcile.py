@@ -1,0 +1,70 @@
+"""What a reconcile finds: each difference between our contacts and Asterisk is a signal that must have been lost."""
+
+from dataclasses import replace
+
+from callcenter.contact import signals as sig
+from callcenter.contact.model import Phase
+from callcenter.ports import CallerAtTheDoor, ChannelSeen
+from callcenter.reconcile import compare
+from tests.contacts import CALLER, HISTORIES, ID, OFFER, RINGING, TALKING, after
+
+BRIDGE = f"{ID}.b1"
+
+
+def caller(**changes: object) -> ChannelSeen:
+    seen = ChannelSeen(CALLER, ID, "caller", in_stasis=True, up=True, dialed="0800000200", caller="0910000001")
+    return replace(seen, **changes)  # type: ignore[arg-type]
+
+
+def leg(**changes: object) -> ChannelSeen:
+    seen = ChannelSeen(OFFER, ID, "agent", in_stasis=True, up=True, dialed="", caller="")
+    return replace(seen, **changes)  # type: ignore[arg-type]
+
+
+def test_when_everything_is_as_believed_nothing_is_found() -> None:
+    assert compare([after(*TALKING)], [caller(), leg()], [BRIDGE]).count == 0
+    assert compare([after()], [caller()], []).count == 0
+
+
+def test_a_caller_who_vanished_has_left_and_nobody_knows_who_ended_it() -> None:
+    assert compare([after()], [], []).lost == [(ID, sig.CallerLeft("unknown"))]
+
+
+def test_a_caller_whom_the_dialplan_took_went_to_the_fallback() -> None:
+    found = compare([after()], [caller(in_stasis=False)], [])
+    assert found.lost == [(ID, sig.CallerLeft("fallback"))]
+    assert found.arrivals == []
+
+
+def test_a_ringing_phone_that_was_answered_meanwhile_is_told() -> None:
+    found = compare([after(*RINGING)], [caller(), leg()], [])
+    assert found.lost == [(ID, sig.AgentAnswered(OFFER))]
+
+
+def test_a_ringing_phone_that_rings_still_is_no_difference() -> None:
+    assert compare([after(*RINGING)], [caller(), leg(in_stasis=False, up=False)], []).count == 0
+
+
+def test_a_ringing_phone_that_stopped_is_told() -> None:
+    assert compare([after(*RINGING)], [caller()], []).lost == [(ID, sig.AgentLegEnded(OFFER))]
+
+
+def test_an_agent_who_hung_up_meanwhile_is_told_after_the_caller_who_did_too() -> None:
+    found = compare([after(*TALKING)], [], [BRIDGE])
+    assert found.lost == [(ID, sig.CallerLeft("unknown")), (ID, sig.AgentLegEnded(OFFER))]
+
+
+def test_a_caller_in_our_hands_whom_no_contact_knows_is_an_arrival() -> None:
+    stranger = caller(channel_id="channel-9", contact_id="")
+    found = compare([], [stranger], [])
+    assert found.arrivals == [CallerAtTheDoor("channel-9", "0800000200", "0910000001", "")]
+
+
+def test_legs_and_bridges_of_no_live_contact_are_strays() -> None:
+    found = compare([], [leg()], [BRIDGE])
+    assert (found.stray_legs, found.stray_bridges) == ([OFFER], [BRIDGE])
+
+
+def test_a_contact_in_wrap_up_has_nobody_on_the_line_to_miss() -> None:
+    hotline, history = HISTORIES[Phase.WRAP_UP]
+    assert compare([after(*history, hotline=hotline)], [], []).count == 0
