@@ -106,7 +106,7 @@ def db_upgrade(as_json: AsJson = False) -> None:
 
 @cli.command(epilog="Example: callcenter demo --calls 100")
 def demo(
-    calls: Annotated[int, typer.Option(min=1, max=100_000, help="How many callers to simulate.")] = 100,
+    calls: Annotated[int, typer.Option(min=1, max=100_000, help="How many callers to serve; some more hang up before.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Run simulated callers and agents against the real system, with a live table and a closing summary."""
