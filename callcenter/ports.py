@@ -70,9 +70,6 @@ class Telephony(Protocol):
     async def bridges(self) -> Sequence[str]:
         """The ids of all live bridges that carry an id of ours."""
 
-    async def devices(self) -> Sequence[DeviceSeen]:
-        """Which desks have a registered phone now."""
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:

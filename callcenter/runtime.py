@@ -38,6 +38,9 @@ log = structlog.get_logger()
 
 FLUSH_S = 5.0
 
+# How long the first caller may wait at the start for us to know who is calling.
+CUSTOMERS_S = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -167,17 +170,16 @@ class CallCenter:
 
     async def _reconcile(self) -> None:
         """Before any event of a new connection is handed on: hear what was missed, take up what was left behind."""
+        if not self.up.is_set():
+            await self.customers.until_loaded(CUSTOMERS_S)
         bridges = await self.telephony.bridges()
         channels = await self.telephony.survey()
-        devices = await self.telephony.devices()
         found = compare(self.switchboard.contacts, channels, bridges)
         for contact_id, signal in found.lost:
             self.switchboard.signal(contact_id, signal)
         for contact in self._left_behind:
             self.switchboard.resume(contact.contact_id)
         self._left_behind = []
-        for seen in devices:
-            self.floor.device(seen)
         for caller in found.arrivals:
             self.switchboard.arrived(caller)
         self.telephony.clear(found.stray_legs, found.stray_bridges)

@@ -232,11 +232,6 @@ class AsteriskTelephony:
         """Ids of the live bridges that carry an id of ours, sorted."""
         return sorted(one.id for one in await self._ari.bridges() if is_ours(one.id))
 
-    async def devices(self) -> Sequence[DeviceSeen]:
-        """Every configured phone and whether it is registered and answers now, sorted by name."""
-        seen = [DeviceSeen(one.resource, one.state == "online") for one in await self._ari.endpoints()]
-        return sorted(seen, key=lambda one: one.agent_id)
-
     # The connections -------------------------------------------------------------------------------
 
     async def _connected(self) -> None:

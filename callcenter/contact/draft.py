@@ -20,12 +20,17 @@ class Step:
 
 
 class Draft:
-    """One step being made, at `now`, under `plan`."""
+    """One step being made, at `now`, under `plan`.
+
+    `contact` is a copy of its own, which nobody else sees before the step is finished; so it is changed in place,
+    frozen or not: a step changes a contact several times, and making it anew each time was most of its cost. Mind that
+    `contact = draft.contact` is therefore the contact as it becomes, not as it was.
+    """
 
     __slots__ = ("_commands", "_events", "contact", "now", "plan")
 
     def __init__(self, contact: Contact, plan: Plan, now: float) -> None:
-        self.contact = contact
+        self.contact = replace(contact)
         self.plan = plan
         self.now = now
         self._events: list[ev.ContactEvent] = []
@@ -33,12 +38,13 @@ class Draft:
 
     def become(self, **changes: Any) -> None:
         """Change the contact."""
-        self.contact = replace(self.contact, **changes)
+        for name, value in changes.items():
+            object.__setattr__(self.contact, name, value)
 
     def remember(self, *events: ev.ContactEvent) -> None:
         """Add events; seq counts them, for the contact owns its stream's numbering."""
         self._events.extend(events)
-        self.contact = replace(self.contact, seq=self.contact.seq + len(events))
+        object.__setattr__(self.contact, "seq", self.contact.seq + len(events))
 
     def ask(self, *commands: ask.Command) -> None:
         """Add commands."""

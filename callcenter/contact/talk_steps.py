@@ -19,12 +19,12 @@ def start_talk(draft: Draft, *, agent_id: str, leg_id: str) -> None:
         phase=Phase.TALKING,
         agent_id=agent_id,
         bridges_made=made,
-        music_on=False,
         talk=Talk(agent_id=agent_id, leg_id=leg_id, bridge_id=bridge_id, started_at=draft.now),
     )
     draft.remember(ev.TalkStarted(agent_id=agent_id, offer_id=leg_id, bridge_id=bridge_id))
     draft.stop_saying()
     if contact.music_on:
+        draft.become(music_on=False)
         draft.ask(ask.StopMusic(contact.channel_id))
     draft.ask(
         ask.Join(bridge_id, (contact.channel_id, leg_id)),
