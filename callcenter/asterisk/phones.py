@@ -1,16 +1,20 @@
 """Which desks have a phone that answers: AMI's contact events, kept per phone and told per desk.
 
 A phone that registers from a new address is announced before its old address is removed. So a desk is reachable
-while one of its addresses is, whatever the order of the news.
+while one of its addresses is, whatever the order of the news. A desk whose address is written in Asterisk's own
+configuration never registers: AMI does not list it, ARI calls its endpoint online, and that counts until AMI says more.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from callcenter.asterisk.ami import Contact
 from callcenter.ports import DeviceSeen
 
 _GONE = frozenset({"Removed", "Unreachable"})
+
+# Stands for the address of a desk that is online without having registered.
+_FIXED = ""
 
 Event = Mapping[str, Any]
 
@@ -32,11 +36,15 @@ class Phones:
             return
         self._note(event["EndpointName"], event["URI"], event["ContactStatus"])
 
-    async def relearn(self, contacts: Callable[[], Awaitable[Sequence[Contact]]]) -> None:
-        """Take a fresh list, tell every desk once, then what was heard while it was on its way."""
+    async def relearn(
+        self,
+        contacts: Callable[[], Awaitable[Sequence[Contact]]],
+        online: Callable[[], Awaitable[Collection[str]]],
+    ) -> None:
+        """Take fresh lists (of addresses, of desks online), tell every desk once, then what was heard meanwhile."""
         self._meanwhile = []
         try:
-            known = await contacts()
+            known, desks_online = await contacts(), await online()
         finally:
             meanwhile, self._meanwhile = self._meanwhile, None
         before = set(self._reachable)
@@ -44,6 +52,8 @@ class Phones:
         for contact in known:
             if contact.status not in _GONE:
                 self._reachable.setdefault(contact.endpoint, set()).add(contact.uri)
+        registered = {contact.endpoint for contact in known}
+        self._reachable |= {desk: {_FIXED} for desk in sorted(desks_online) if desk not in registered}
         for desk in sorted(before | set(self._reachable)):
             self._seen(DeviceSeen(desk, desk in self._reachable))
         for event in meanwhile:
@@ -52,6 +62,7 @@ class Phones:
     def _note(self, desk: str, uri: str, status: str) -> None:
         addresses = self._reachable.setdefault(desk, set())
         was_reachable = bool(addresses)
+        addresses.discard(_FIXED)
         if status in _GONE:
             addresses.discard(uri)
         else:

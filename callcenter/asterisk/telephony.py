@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -255,9 +255,12 @@ class AsteriskTelephony:
             self._leases.hurry()
             self._group.create_task(self._relearn_phones(), name="relearn phones")
 
+    async def _desks_online(self) -> Collection[str]:
+        return {one.resource for one in await self._ari.endpoints() if one.state == "online"}
+
     async def _relearn_phones(self) -> None:
         try:
-            await self._phones.relearn(self._ami.pjsip_contacts)
+            await self._phones.relearn(self._ami.pjsip_contacts, self._desks_online)
         except TelephonyError as error:
             # Lost again already: the next connection asks anew.
             log.warning("phones not learned", extra={"cause": str(error)})

@@ -1,6 +1,6 @@
 """Contact events as a real Asterisk 22.10.1 sent them → which desks are reachable."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from callcenter.asterisk.ami import Contact
 from callcenter.asterisk.phones import Phones
@@ -22,6 +22,10 @@ class Told:
         for uri, status in news:
             self.phones.heard(contact_event(uri, status))
         return [seen.reachable for seen in self.news[before:]]
+
+
+async def nobody() -> Collection[str]:
+    return ()
 
 
 def test_a_phone_that_registers_is_told_once() -> None:
@@ -53,7 +57,7 @@ async def test_a_fresh_list_corrects_what_was_missed_while_ami_was_away() -> Non
     async def contacts() -> Sequence[Contact]:
         return [Contact("agent03", "sip:c", "Reachable"), Contact("agent04", "sip:d", "Unreachable")]
 
-    await told.phones.relearn(contacts)
+    await told.phones.relearn(contacts, nobody)
     assert told.news[1:] == [DeviceSeen("agent02", False), DeviceSeen("agent03", True)]
 
 
@@ -64,5 +68,19 @@ async def test_what_is_heard_while_the_list_is_on_its_way_is_newer_than_the_list
         told.phones.heard(contact_event("sip:a", "Removed"))
         return [Contact("agent02", "sip:a", "Reachable")]
 
-    await told.phones.relearn(contacts)
+    await told.phones.relearn(contacts, nobody)
     assert told.news == [DeviceSeen("agent02", True), DeviceSeen("agent02", False)]
+
+
+async def test_a_desk_with_a_fixed_address_is_reachable_until_asterisk_says_more() -> None:
+    told = Told()
+
+    async def contacts() -> Sequence[Contact]:
+        return [Contact("agent03", "sip:c", "Unreachable")]
+
+    async def online() -> Collection[str]:
+        return {"agent02", "agent03"}
+
+    await told.phones.relearn(contacts, online)
+    assert told.news == [DeviceSeen("agent02", True)]
+    assert told.hear(("sip:fixed", "Unreachable"), ("sip:fixed", "Reachable")) == [False, True]
