@@ -71,8 +71,7 @@ class RestSocket:
             raise LinkDown("the socket for requests was closed")
         finally:
             self._socket = None
-            waiting, self._waiting = self._waiting, {}
-            for future in waiting.values():
+            for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(LinkDown("the socket for requests was closed"))
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -87,15 +86,18 @@ class RestSocket:
         request: Mapping[str, str] = {"type": "RESTRequest", "request_id": number, "method": method, "uri": path[1:]}
         if body is not None:
             request = {**request, "content_type": "application/json", "message_body": body.decode()}
-        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future = self._waiting[number] = loop.create_future()
+        # A timer of our own: asyncio.timeout() costs more than the rest of this method.
+        timer = loop.call_later(answer_s, _expire, future)
         try:
             await socket.send_str(_encode(request).decode())
-            async with asyncio.timeout(answer_s):
-                answer = await future
+            answer = await future
         except aiohttp.ClientError as error:
             raise LinkDown("the socket for requests was closed") from error
         finally:
-            self._waiting.pop(number, None)
+            timer.cancel()
+            del self._waiting[number]
         return answer.status_code, answer.message_body.encode()
 
     def _answered(self, frame: str) -> None:
@@ -106,3 +108,8 @@ class RestSocket:
         future = self._waiting.get(answer.request_id)
         if future is not None and not future.done():
             future.set_result(answer)
+
+
+def _expire(future: "asyncio.Future[_Response]") -> None:
+    if not future.done():
+        future.set_exception(TimeoutError("no answer on the socket for requests"))
