@@ -9,7 +9,7 @@ from api.auth import Throttle, unguarded
 from api.backend import Backend
 from api.limits import Limits
 from api.metrics import registry_of
-from api.routes import agents, contacts, customers, documents, health, live, queues, recordings
+from api.routes import agents, contacts, customers, documents, health, live, queues, recordings, sizing
 
 VERSION: Final = "1.0"
 DESCRIPTION: Final = """\
@@ -40,7 +40,7 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.state.throttle = Throttle()
     app.state.metrics = registry_of(backend)
-    for noun in (contacts, recordings, queues, agents, customers, live, health, documents):
+    for noun in (contacts, recordings, queues, agents, customers, sizing, live, health, documents):
         app.include_router(noun.router)
     problems.install(app)
     app.add_middleware(Limits)

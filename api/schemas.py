@@ -1,9 +1,10 @@
 """What the API says, in the glossary's words. Instants are RFC 3339 in UTC, durations seconds, phones E.164."""
 
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Item = TypeVar("Item")
 
@@ -221,6 +222,56 @@ class Snapshot(Answer):
     at: datetime
     queues: list[QueueLive]
     agents: list[AgentBody]
+
+
+class SizingQuery(BaseModel):
+    """A load and a target to work out agents, and trunks, for."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    calls_per_hour: float = Field(gt=0, le=10_000_000, description="Calls in the hour to plan for", examples=[6000])
+    aht_s: float = Field(ge=1, le=86_400, description="Mean talk, hold and wrap-up of a call", examples=[180])
+    target_share: float = Field(gt=0, lt=1, description="Least service level", examples=[0.8])
+    target_s: float = Field(ge=0, le=3600, description="Answered within this many seconds is in time", examples=[20])
+    patience_s: float | None = Field(
+        None, ge=1, le=3600, description="Mean wait after which a caller gives up; without it nobody does"
+    )
+    abandonment_max: float | None = Field(
+        None, gt=0, lt=1, description="Largest share that may give up; with patience_s"
+    )
+    occupancy_max: float | None = Field(
+        None, ge=0.3, le=1, description="Largest share of their time that agents may serve"
+    )
+    shrinkage: float = Field(0.0, ge=0, le=0.9, description="Paid time not available ÷ paid time")
+    ivr_s: float = Field(0.0, ge=0, le=3600, description="Mean time of a call in the IVR; with trunk_blocking")
+    trunk_blocking: float | None = Field(
+        None, ge=1e-9, le=0.5, description="Largest share of calls that may find no trunk; asks for trunks"
+    )
+
+    @model_validator(mode="after")
+    def _what_belongs_together(self) -> Self:
+        if self.abandonment_max is not None and self.patience_s is None:
+            raise PydanticCustomError("apart", "abandonment_max needs patience_s: without it nobody gives up")
+        if self.ivr_s and self.trunk_blocking is None:
+            raise PydanticCustomError("apart", "ivr_s needs trunk_blocking: time in the IVR takes trunks, not agents")
+        return self
+
+
+class SizingBody(Answer):
+    """What a load needs, and what it then gets. What was not asked is null."""
+
+    erlangs: float = Field(description="Traffic for the agents: arrival rate × AHT", examples=[300.0])
+    agents: int = Field(description="The fewest at work that meet the target", examples=[309])
+    positions: int = Field(description="On the roster, shrinkage included")
+    service_level: float = Field(description="Answered within target_s ÷ entered; whoever gave up was not answered")
+    service_level_ignore: float = Field(description="Answered within target_s ÷ (entered − given up within target_s)")
+    asa_s: float = Field(description="Mean wait of answered contacts")
+    occupancy: float
+    p_wait: float = Field(description="Share of the contacts that wait at all")
+    abandonment: float | None = Field(description="Share of the contacts that give up; null without patience_s")
+    trunk_erlangs: float | None = Field(description="Traffic for the trunks: IVR, wait and AHT of each call")
+    trunks: int | None = Field(description="The fewest that lose at most trunk_blocking", examples=[432])
+    trunk_blocking: float | None = Field(description="Share of the calls that then find no trunk")
 
 
 class PartBody(Answer):

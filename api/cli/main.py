@@ -104,9 +104,48 @@ def db_upgrade(as_json: AsJson = False) -> None:
     _await(lambda settings: database.upgrade(settings, as_json=as_json))
 
 
+@cli.command(
+    epilog="Example: callcenter sizing --calls-per-hour 6000 --aht-s 180 --target-share 0.8 --target-s 20"
+    " --patience-s 120 --ivr-s 30 --trunk-blocking 0.001"
+)
+def sizing(
+    calls_per_hour: Annotated[float, typer.Option(help="Calls in the hour to plan for.")],
+    aht_s: Annotated[float, typer.Option(help="Mean talk, hold and wrap-up of a call.")],
+    target_share: Annotated[float, typer.Option(help="Least service level, such as 0.8.")],
+    target_s: Annotated[float, typer.Option(help="Answered within this many seconds is in time.")],
+    patience_s: Annotated[float | None, typer.Option(help="Mean wait after which a caller gives up.")] = None,
+    abandonment_max: Annotated[float | None, typer.Option(help="Largest share that may give up.")] = None,
+    occupancy_max: Annotated[float | None, typer.Option(help="Largest share of time that agents may serve.")] = None,
+    shrinkage: Annotated[float, typer.Option(help="Share of paid time that agents are not available.")] = 0.0,
+    ivr_s: Annotated[float, typer.Option(help="Mean time of a call in the IVR.")] = 0.0,
+    trunk_blocking: Annotated[
+        float | None, typer.Option(help="Largest share of calls that may find no trunk, such as 0.001.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Work out how many agents, and trunks, a load needs to meet a service level."""
+    from api.cli import sizing as planning  # noqa: PLC0415 - heavy, see the head of this file
+
+    given = {
+        "calls_per_hour": calls_per_hour,
+        "aht_s": aht_s,
+        "target_share": target_share,
+        "target_s": target_s,
+        "patience_s": patience_s,
+        "abandonment_max": abandonment_max,
+        "occupancy_max": occupancy_max,
+        "shrinkage": shrinkage,
+        "ivr_s": ivr_s,
+        "trunk_blocking": trunk_blocking,
+    }
+    raise typer.Exit(planning.answer(given, as_json=as_json))
+
+
 @cli.command(epilog="Example: callcenter demo --calls 100")
 def demo(
-    calls: Annotated[int, typer.Option(min=1, max=100_000, help="How many callers to serve; some more hang up before.")] = 100,
+    calls: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many callers to serve; some more hang up before.")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Run simulated callers and agents against the real system, with a live table and a closing summary."""

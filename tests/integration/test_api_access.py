@@ -29,6 +29,7 @@ MATRIX = {
     "POST /v1/agents/nobody/login": (401, 403, 403, 404, 404),
     "GET /v1/customers?phone=%2B886910000001": (401, 200, 200, 200, 200),
     "GET /v1/customers/{customer}": (401, 200, 200, 200, 200),
+    "GET /v1/sizing?calls_per_hour=6000&aht_s=180&target_share=0.8&target_s=20": (401, 403, 403, 200, 200),
     "GET /v1/live": (401, 200, 200, 200, 200),
     "GET /v1/healthz": (200, 200, 200, 200, 200),
     "GET /v1/readyz": (200, 200, 200, 200, 200),
