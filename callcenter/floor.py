@@ -173,8 +173,8 @@ class Floor:
         state = _encode(ChosenPresence(chosen.presence, chosen.aux_code))
         try:
             self._journal.append(Append((entry,), (StateChange(stream, state),)))
-        except JournalError:
-            log.exception("agent's change not recorded", agent=change.agent_id)
+        except JournalError as error:
+            log.error("agent's change not recorded", agent=change.agent_id, why=str(error))  # noqa: TRY400 - no bug
 
     def _arm_timer(self) -> None:
         at = self._acd.next_at()

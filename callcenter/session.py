@@ -7,6 +7,7 @@ signals, so 10,000 waiting callers cost 10,000 small objects (docs/adr/0005-one-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -25,6 +26,14 @@ from callcenter.ports import Append, Entry, Journal, StateChange, Telephony
 log = structlog.get_logger()
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class _Taken(NamedTuple):
+    """A step, the instant it was decided at (its events carry the same one), and what led to it."""
+
+    step: Step
+    at: float
+    cause: str
 
 
 class ContactSession:
@@ -67,25 +76,25 @@ class ContactSession:
         if not self._draining:
             self._drain(())
 
-    def begin(self, step: Step) -> None:
-        """Take the first step of a new contact, made by `first_step`."""
-        self._drain(((step, "CallerAtTheDoor"),))
+    def begin(self, step: Step, now: float) -> None:
+        """Take the first step of a new contact, made by `first_step` at `now`."""
+        self._drain((_Taken(step, now, "CallerAtTheDoor"),))
 
     def resume(self) -> None:
         """Take up a contact that an earlier process left, once it is known that its caller is still there."""
-        self._drain(((resume(self.contact, self._plan, self._clock.now()), "restart"),))
+        now = self._clock.now()
+        self._drain((_Taken(resume(self.contact, self._plan, now), now, "restart"),))
 
-    def _drain(self, made: Sequence[tuple[Step, str]]) -> None:
+    def _drain(self, made: Sequence[_Taken]) -> None:
         """Work the mailbox off; everything it leads to is one journal transaction, then the commands leave."""
         self._draining = True
         before = self.contact
         entries: list[Entry] = []
         commands: list[ask.TelephonyCommand] = []
-        for step, cause in made:
-            self._take(step, cause, entries, commands)
+        for taken in made:
+            self._take(taken, entries, commands)
         while self._mailbox:
-            signal = self._mailbox.popleft()
-            self._take(self._advance(signal), type(signal).__name__, entries, commands)
+            self._take(self._advance(self._mailbox.popleft()), entries, commands)
         self._draining = False
         if entries or commands:
             self._commit(before, entries, commands)
@@ -93,20 +102,20 @@ class ContactSession:
         if self.contact.phase is Phase.ENDED and before.phase is not Phase.ENDED:
             self._forget(self.contact)
 
-    def _advance(self, signal: Signal) -> Step:
-        now = self._clock.now()
+    def _advance(self, signal: Signal) -> _Taken:
+        now, cause = self._clock.now(), type(signal).__name__
         try:
-            return advance(self.contact, signal, self._plan, now)
+            return _Taken(advance(self.contact, signal, self._plan, now), now, cause)
         except Exception as error:
-            log.exception("contact failed", contact=self.contact.contact_id, signal=type(signal).__name__)
-            return fail(self.contact, f"{type(error).__name__}: {error}", self._plan, now)
+            log.exception("contact failed", contact=self.contact.contact_id, signal=cause)
+            return _Taken(fail(self.contact, f"{type(error).__name__}: {error}", self._plan, now), now, cause)
 
-    def _take(self, step: Step, cause: str, entries: list[Entry], commands: list[ask.TelephonyCommand]) -> None:
+    def _take(self, taken: _Taken, entries: list[Entry], commands: list[ask.TelephonyCommand]) -> None:
+        step = taken.step
         first_seq = step.contact.seq - len(step.events) + 1
         self.contact = step.contact
-        now = self._clock.now()
         entries.extend(
-            entry_of(self.contact, seq, event, now, self._plan.site, cause)
+            entry_of(self.contact, seq, event, taken.at, self._plan.site, taken.cause)
             for seq, event in enumerate(step.events, first_seq)
         )
         for command in step.commands:
@@ -124,7 +133,7 @@ class ContactSession:
                 self._telephony.submit(command)
 
         try:
-            self._journal.append(Append(entries, (StateChange(contact.stream, state),), leave))
+            self._journal.append(Append(entries, (StateChange(contact.stream, state),), leave if commands else None))
         except JournalError:
             self._give_up(before, commands)
 
@@ -136,6 +145,8 @@ class ContactSession:
                 self._telephony.submit(command)
         if before.talk is None and self.contact.channel_id:
             # Not "who talks now": an agent who answers at this moment was never joined with the caller.
+            if before.playback_id is not None:  # else Asterisk would let it end first
+                self._telephony.submit(ask.StopSaying(before.channel_id, before.playback_id))
             self._telephony.submit(ask.SendToFallback(self.contact.channel_id))
 
     def _arm_timer(self) -> None:

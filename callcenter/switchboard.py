@@ -99,7 +99,7 @@ class Switchboard:
         step = first_step(arrival, self._plan, now)
         session = self._open(step.contact)
         self._keep(session, arrival.contact_id, caller.channel_id)
-        session.begin(step)
+        session.begin(step, now)
 
     def adopt(self, contact: Contact) -> ContactSession:
         """Take up a contact that an earlier process left in the journal."""

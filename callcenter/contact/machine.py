@@ -223,6 +223,7 @@ def fail(contact: Contact, reason: str, plan: Plan, now: float) -> Step:
         draft.ask(ask.HangUp(contact.talk.leg_id))
         talk_steps.end_talk(draft)
     if contact.channel_id:
+        draft.stop_saying()  # else Asterisk would let it end first
         draft.ask(ask.SendToFallback(contact.channel_id))
         draft.caller_leaves(by="system", end_state="failed")
     if contact.agent_id is not None and contact.phase is not Phase.ENDED:

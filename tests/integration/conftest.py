@@ -1,14 +1,36 @@
-"""Fixtures of the integration tests: the phones around the session's real Asterisk."""
+"""Fixtures of the integration tests: the phones around the session's real Asterisk, and figures worth telling."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from tests.kit.hotline import Hotline, open_hotline
 from tests.kit.parts import AGENTS, RealAsterisk
 from tests.kit.phone import Phone
+
+Figure = Callable[[str, float], None]
+
+_figures = pytest.StashKey[dict[str, list[float]]]()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """`figure("CANCEL after, ms", 12.3)`: told at the end of the run, never asserted, for machines are noisy."""
+
+    def note(name: str, value: float) -> None:
+        request.config.stash.setdefault(_figures, {}).setdefault(name, []).append(value)
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell the figures: how many, median, worst."""
+    for name, values in sorted(config.stash.get(_figures, {}).items()):
+        told = f"{len(values)} measured, median {median(values):.1f}, worst {max(values):.1f}"
+        terminalreporter.write_line(f"{name}: {told}")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The whole call center in a test's own event loop, on the session's real Asterisk and PostgreSQL."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -19,6 +20,7 @@ from callcenter.runtime import CallCenter, Surroundings
 from ivr.model import MenuNode
 from routing.model import Activity, Presence
 from routing.snapshot import AgentView
+from tests.kit.call import Call
 from tests.kit.callee import IncomingCall
 from tests.kit.caller import OutgoingCall
 from tests.kit.parts import DEMO_SITE, RealAsterisk
@@ -36,9 +38,10 @@ CALLER_HZ, AGENT_HZ = 400.0, 700.0
 class Hotline:
     """A running call center and what a test asks of it."""
 
-    def __init__(self, center: CallCenter, asterisk: RealAsterisk) -> None:
+    def __init__(self, center: CallCenter, asterisk: RealAsterisk, running: asyncio.Task[None]) -> None:
         self.center = center
         self.asterisk = asterisk
+        self._running = running
         self._began = center.journal.position
 
     @property
@@ -60,6 +63,12 @@ class Hotline:
         await phone.register()
         self.center.floor.log_in(agent_id)
         await until(lambda: self.ready(agent_id), f"{agent_id} is ready")
+
+    async def kill(self) -> None:
+        """End the service in the middle of whatever it does: nothing is drained, flushed or said to anybody."""
+        self._running.cancel()
+        await asyncio.wait({self._running}, timeout=5.0)
+        await self.center.journal.close()  # a dead process lets go of its file
 
     async def log_out_all(self) -> None:
         """Everybody goes home."""
@@ -137,17 +146,18 @@ class Hotline:
         call = trunk.call(dialed, caller=caller, tone_hz=CALLER_HZ)
         desk = await agent.next_call()
         await desk.answered()
-        await asyncio.gather(call.hears(AGENT_HZ), desk.hears(CALLER_HZ))
+        await hear_each_other(call, desk)
         return call, desk
 
     async def nothing_left(self, within_s: float = 5.0) -> None:
         """Wait until no contact is live, no agent busy, no lease held, and Asterisk has no channel and no bridge."""
-        left: list[str] = []
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                while left := await self._left():
-                    await asyncio.sleep(0.05)
-        assert not left, f"left over: {left}"
+        deadline = time.monotonic() + within_s
+        while True:
+            left = await self._left()
+            if not left:
+                return
+            assert time.monotonic() < deadline, f"left over: {left}"
+            await asyncio.sleep(0.05)
 
     async def _left(self) -> list[str]:
         companion = self.asterisk.companion
@@ -162,6 +172,19 @@ class Hotline:
             ]
 
 
+async def hears_only(call: Call, hz: float, within_s: float = 5.0) -> float:
+    """Wait until a party hears this tone and nothing else, neither prompt nor music; returns that instant."""
+    await until(
+        lambda: {round(peak.hz / 10) * 10 for peak in call.heard(0.2)} == {hz}, f"{call} hears only {hz} Hz", within_s
+    )
+    return time.monotonic()
+
+
+async def hear_each_other(call: OutgoingCall, desk: IncomingCall) -> None:
+    """Wait until the caller hears the agent's tone and the agent the caller's, and neither anything else."""
+    await asyncio.gather(hears_only(call, AGENT_HZ), hears_only(desk, CALLER_HZ))
+
+
 def types(events: Sequence[EventRow]) -> list[str]:
     """The event types, in order."""
     return [event.type for event in events]
@@ -170,6 +193,13 @@ def types(events: Sequence[EventRow]) -> list[str]:
 def data(event: EventRow) -> dict[str, object]:
     """The event's own fields."""
     return dict(event.data)
+
+
+def ms(earlier_at: float | None, later_at: float | None) -> float:
+    """Milliseconds between two instants of a call, both reached."""
+    assert earlier_at is not None
+    assert later_at is not None
+    return round((later_at - earlier_at) * 1000, 1)
 
 
 def one(events: Sequence[EventRow], type_: str) -> EventRow:
@@ -220,18 +250,18 @@ def quick_menu(site: Site, timeout_s: float = 0.3) -> Site:
     return replace(site, flows={**site.flows, "main": replace(flow, nodes={**flow.nodes, "menu": quick})})
 
 
-def settings_for(var: Path) -> Settings:
+def settings_for(var: Path, **given: int | str) -> Settings:
     """Settings of a test's call center; its Asterisk and database are given to it."""
-    return load_settings(var=var, site=DEMO_SITE)
+    return load_settings(var=var, site=DEMO_SITE, **given)
 
 
 @asynccontextmanager
 async def open_hotline(
-    var: Path, asterisk: RealAsterisk, database_url: str, site: Site | None = None
+    var: Path, asterisk: RealAsterisk, database_url: str, site: Site | None = None, settings: Settings | None = None
 ) -> AsyncIterator[Hotline]:
     """Run the call center until the block ends; a vital task that ends early fails the test."""
     beside = Surroundings(database_url, access(asterisk.companion), asterisk.companion.recordings_dir)
-    center = CallCenter(settings_for(var), site or brisk_site(), beside)
+    center = CallCenter(settings or settings_for(var), site or brisk_site(), beside)
     try:
         await center.open()
         running = asyncio.create_task(center.run(), name="call center")
@@ -242,7 +272,7 @@ async def open_hotline(
             await running
         assert center.up.is_set(), "the call center did not reach Asterisk"
         try:
-            yield Hotline(center, asterisk)
+            yield Hotline(center, asterisk, running)
         finally:
             center.stop()
             with suppress(asyncio.CancelledError):
