@@ -28,9 +28,10 @@ from callcenter.db.queries import Queries
 from callcenter.db.tokens import Tokens
 from callcenter.db.writer import Writer
 from callcenter.entropy import Entropy
+from callcenter.errors import JournalError
 from callcenter.feed.hub import Hub
 from callcenter.floor import ChosenPresence, Floor
-from callcenter.ports import Entry
+from callcenter.ports import Append, Entry
 from callcenter.reconcile import compare
 from callcenter.switchboard import Switchboard
 
@@ -70,7 +71,11 @@ class CallCenter:
         self._url = surroundings.database_url
         entropy = entropy or Entropy()
         self.journal = SqliteJournal(
-            settings.var / settings.instance / "journal.sqlite", settings.node, self.clock.now(), self._committed
+            settings.var / settings.instance / "journal.sqlite",
+            settings.node,
+            self.clock.now(),
+            self._committed,
+            on_refused=self._refused,
         )
         self.hub: Hub
         self._engine = make_engine(self._url)
@@ -167,6 +172,12 @@ class CallCenter:
     def _committed(self, committed: Sequence[tuple[int, Entry]]) -> None:
         self.hub.publish(committed)
         self.writer.wake()
+
+    def _refused(self, item: Append, error: JournalError) -> None:
+        """What a contact did could not be remembered, so its commands never left: it can't go on."""
+        for change in item.states:
+            if change.stream.startswith("contact/"):
+                self.switchboard.abandon(change.stream.removeprefix("contact/"), str(error))
 
     async def _reconcile(self) -> None:
         """Before any event of a new connection is handed on: hear what was missed, take up what was left behind."""

@@ -85,6 +85,18 @@ class ContactSession:
         now = self._clock.now()
         self._drain((_Taken(resume(self.contact, self._plan, now), now, "restart"),))
 
+    def abandon(self, why: str) -> None:
+        """The journal refused what this contact did: end it as a bug would, but without a word in the journal."""
+        step = fail(self.contact, why, self._plan, self._clock.now())
+        self.contact = step.contact
+        for command in step.commands:
+            if isinstance(command, ask.FloorCommand):
+                self._tell_floor(command)
+            else:
+                self._telephony.submit(command)
+        self._arm_timer()
+        self._forget(self.contact)
+
     def _drain(self, made: Sequence[_Taken]) -> None:
         """Work the mailbox off; everything it leads to is one journal transaction, then the commands leave."""
         self._draining = True

@@ -129,6 +129,13 @@ class Switchboard:
         """Phones are the floor's business."""
         self._on_device(seen)
 
+    def abandon(self, contact_id: str, why: str) -> None:
+        """The journal refused what this contact did: whoever is on the line goes to the fallback."""
+        session = self._sessions.get(contact_id)
+        if session is not None:
+            log.error("contact abandoned", contact=contact_id, why=why)
+            session.abandon(why)
+
     def propose(self, contact_id: str, proposal: OfferProposed) -> None:
         """The floor proposes an offer; a contact that is gone declines it."""
         session = self._sessions.get(contact_id)

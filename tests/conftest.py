@@ -1,5 +1,6 @@
 """Fixtures that more than one kind of test needs: the real parts, started once per session and only if asked for."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -8,9 +9,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from callcenter.companions.postgres import PostgresCompanion
 from tests.kit.parts import DEMO_SITE, RealAsterisk, plain_config, plan_for, running
+
+# In CI a law is tried on the same examples each time for the same code, so that a red run is about the change; at home
+# every run looks for new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -8,9 +8,10 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from callcenter.asterisk.ami import AmiClient
 from callcenter.asterisk.ari import Ari
@@ -142,11 +143,8 @@ class AsteriskTelephony:
             return
         touched = lanes(command)
         before = {tail for lane in touched if (tail := self._tails.get(lane)) is not None}
-        carrying_out = self._in_turn(command, before)
-        try:
-            task = self._group.create_task(carrying_out)
-        except RuntimeError:  # the group is ending: a commit came in after the last connection was let go
-            carrying_out.close()
+        task = self._spawn(self._in_turn(command, before), type(command).__name__)
+        if task is None:
             self.counts["too_late"] += 1
             return
         self._in_flight += 1
@@ -238,8 +236,8 @@ class AsteriskTelephony:
         self._translator.forget()
         system = (await self._ari.info()).system
         version = self._requests.version = version_of(system.version if system else "")
-        if version >= SOCKETS_SINCE and self._sockets is None and self._group is not None:
-            self._sockets = self._group.create_task(self._ari.keep_sockets(self._rng), name="sockets for requests")
+        if version >= SOCKETS_SINCE and self._sockets is None:
+            self._sockets = self._spawn(self._ari.keep_sockets(self._rng), "sockets for requests")
         await self.reconcile()
 
     def _link_state(self, state: LinkState) -> None:
@@ -251,9 +249,19 @@ class AsteriskTelephony:
 
     def _ami_state(self, up: bool) -> None:
         log.info("ami link", extra={"up": up})
-        if up and self._group is not None:
+        if up:
             self._leases.hurry()
-            self._group.create_task(self._relearn_phones(), name="relearn phones")
+            self._spawn(self._relearn_phones(), "relearn phones")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """A task beside the vital ones; None while they end, for then nothing new begins."""
+        if self._group is not None:
+            try:
+                return self._group.create_task(work, name=name)
+            except RuntimeError:
+                log.debug("the links are ending", extra={"work": name})
+        work.close()
+        return None
 
     async def _desks_online(self) -> Collection[str]:
         return {one.resource for one in await self._ari.endpoints() if one.state == "online"}

@@ -128,9 +128,12 @@ class Writer:
             owner = await self._take_over(connection)
             while True:
                 self._wake.clear()
+                end = self._journal.position
                 found = await self._journal.read_after(self._position, BATCH_EVENTS_MAX)
                 if found:
                     await self._write(connection, owner, found)
+                else:
+                    await self._move(max(self._position, end))
                 if len(found) < BATCH_EVENTS_MAX:
                     await self._rest(connection, idle=not found)
         finally:
@@ -206,6 +209,9 @@ class Writer:
         while len(self._contacts) > CONTACTS_KNOWN_MAX:
             self._contacts.pop(next(iter(self._contacts)))
         await self._journal.mark_drained(position)
+        await self._move(position)
+
+    async def _move(self, position: int) -> None:
         async with self._moved:
             self._position = position
             self._moved.notify_all()
