@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   make bench                                             everything, about half an hour
   .venv/bin/python -m bench --quick                      everything, smaller: about ten minutes
   .venv/bin/python -m bench --experiments E1a,E2 --rounds 9 --rate 30
-  .venv/bin/python -m bench --experiments E7 --music default
+  .venv/bin/python -m bench --experiments E7 --waiting-rounds 5
   .venv/bin/python -m bench --profile                    where the service's CPU goes, to bench/results/profile.md
 """
 
@@ -40,9 +40,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds of each side in E1 and E2 (default 5)")
     parser.add_argument("--rate", type=float, help="calls per second in E1 and E2 (default 40)")
     parser.add_argument("--searches", type=int, help="searches of each side in E3 (default 3)")
-    parser.add_argument("--waiting-rounds", type=int, help="rounds of each side and music in E7 (default 2)")
+    parser.add_argument("--waiting-rounds", type=int, help="rounds of each side in E7 (default 2)")
     parser.add_argument("--tries", type=int, help="how often a round disturbed by others is played (default 3)")
-    parser.add_argument("--music", default="default,none", help="music classes of E7; none: silence")
     parser.add_argument("--name", default=time.strftime("%Y-%m-%d", time.gmtime()), help="of the results' files")
     parser.add_argument("--profile", action="store_true", help="only sample the service under load")
     given = parser.parse_args()
@@ -53,7 +52,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _options(given: argparse.Namespace) -> Options:
-    options = Options(music=tuple(given.music.split(",")))
+    options = Options()
     if given.quick:
         options = replace(options, rounds=2, burst_s=10.0, step_s=5.0, searches=1, waiting_rounds=1, tries=1)
     chosen = {name: getattr(given, name) for name in ("rounds", "rate", "searches", "waiting_rounds", "tries")}

@@ -36,7 +36,7 @@ shared_lastcall = no
 
 [bench]
 strategy = rrmemory
-musicclass = {music_class}
+musicclass = default
 timeout = 20
 retry = 1
 wrapuptime = 0
@@ -87,7 +87,7 @@ async def our_asterisk(var: Path, agents: int, phones_port: int) -> AsyncIterato
 
 @asynccontextmanager
 async def queue_asterisk(
-    var: Path, agents: int, phones_port: int, *, waiting: bool = False, music_class: str = "default"
+    var: Path, agents: int, phones_port: int, *, waiting: bool = False
 ) -> AsyncIterator[RunningAsterisk]:
     """The same with app_queue: N static members, rrmemory, queue_log to its file; no CEL, which only ours needs.
 
@@ -97,7 +97,7 @@ async def queue_asterisk(
         f"member => PJSIP/{agent},0,{agent}{f',{DEVICE}{agent}' if waiting else ''}\n" for agent in agent_ids(agents)
     )
     extra = {
-        "queues.conf": QUEUE.format(music_class=music_class) + members,
+        "queues.conf": QUEUE + members,
         "extensions.conf": WAITING if waiting else SERVING,
         "cel.conf": NO_CEL,
         "pjsip.conf": "[trunk](+type=endpoint)\ncontext = bench\n" + _phones(agents, phones_port),

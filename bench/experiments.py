@@ -39,7 +39,6 @@ class Options:
     waiting_s: float = 30.0
     waiting_agents: int = 1_500
     tries: int = 3
-    music: tuple[str, ...] = ("default",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,6 @@ class Waiting:
     """600 callers in the queue and nobody free: what that costs. `cpu_share` is of one core, by part."""
 
     side: str
-    music: str
     callers: int
     stayed: bool
     agents_rung: int
@@ -133,32 +131,29 @@ def unclean(one: Round) -> str:
 async def wait(var: Path, options: Options, say: Say) -> list[Waiting]:
     """Callers wait, nobody is free: each side alone, freshly started for every round."""
     found = []
-    for music in options.music:
-        for number in range(1, options.waiting_rounds + 1):
-            for name in SIDES:
-                one = await _wait_once(var, name, music, options)
-                costs = ", ".join(f"{part} {100 * share:.1f} %" for part, share in one.cpu_share.items())
-                memory = ", ".join(f"{part} {size / 1024:.0f} kB" for part, size in one.rss_bytes_per_caller.items())
-                say(f"  round {number}/{options.waiting_rounds} {name:9} music {music}: CPU {costs}; a caller {memory}")
-                found.append(one)
+    for number in range(1, options.waiting_rounds + 1):
+        for name in SIDES:
+            one = await _wait_once(var, name, options)
+            costs = ", ".join(f"{part} {100 * share:.1f} %" for part, share in one.cpu_share.items())
+            memory = ", ".join(f"{part} {size / 1024:.0f} kB" for part, size in one.rss_bytes_per_caller.items())
+            say(f"  round {number}/{options.waiting_rounds} {name:9} CPU {costs}; a caller {memory}")
+            found.append(one)
     return found
 
 
-async def _wait_once(var: Path, name: str, music: str, options: Options) -> Waiting:
+async def _wait_once(var: Path, name: str, options: Options) -> Waiting:
     agents, phones_port = options.waiting_agents, free_port()
     async with AsyncExitStack() as stack:
         if name == OURS:
             asterisk = await stack.enter_async_context(our_asterisk(var, agents, phones_port))
-            side = await stack.enter_async_context(our_side_on(var, asterisk, agents, waiting=True, music_class=music))
+            side = await stack.enter_async_context(our_side_on(var, asterisk, agents, waiting=True))
         else:
-            asterisk = await stack.enter_async_context(
-                queue_asterisk(var, agents, phones_port, waiting=True, music_class=music)
-            )
+            asterisk = await stack.enter_async_context(queue_asterisk(var, agents, phones_port, waiting=True))
             side = Side(name, asterisk, {"asterisk": asterisk.pid}, None)
-        return await _fill_and_watch(var, side, phones_port, music, options)
+        return await _fill_and_watch(var, side, phones_port, options)
 
 
-async def _fill_and_watch(var: Path, side: Side, phones_port: int, music: str, options: Options) -> Waiting:
+async def _fill_and_watch(var: Path, side: Side, phones_port: int, options: Options) -> Waiting:
     count = options.waiting_callers
     fill_s = count / FILL_RATE
     burst = Burst(FILL_RATE, count, fill_s + 2 * SETTLE_S + options.waiting_s + 10.0)
@@ -180,7 +175,6 @@ async def _fill_and_watch(var: Path, side: Side, phones_port: int, music: str, o
         at_last = len(await ari.channels())
     return Waiting(
         side=side.name,
-        music=music,
         callers=count,
         stayed=at_first == at_last == count,
         agents_rung=len(invites),

@@ -124,18 +124,17 @@ def _waited(waiting: Sequence[Waiting], options: Options) -> list[str]:
     lines = [
         said,
         "",
-        "| music | side | CPU % of a core, Asterisk | service | PostgreSQL | kB a caller, Asterisk | service |",
-        "|---|---|---|---|---|---|---|",
+        "| side | CPU % of a core, Asterisk | service | PostgreSQL | kB a caller, Asterisk | service |",
+        "|---|---|---|---|---|---|",
     ]
-    for music in dict.fromkeys(one.music for one in waiting):
-        for side in (OURS, THEIRS):
-            found = [one for one in waiting if (one.side, one.music) == (side, music)]
-            shares = [_middle([100 * one.cpu_share[part] for one in found if part in one.cpu_share]) for part in _PARTS]
-            sizes = [
-                _middle([one.rss_bytes_per_caller[part] / 1024 for one in found if part in one.rss_bytes_per_caller])
-                for part in _PARTS[:2]
-            ]
-            lines.append(f"| {music} | {side} | " + " | ".join([*shares, *sizes]) + " |")
+    for side in (OURS, THEIRS):
+        found = [one for one in waiting if one.side == side]
+        shares = [_middle([100 * one.cpu_share[part] for one in found if part in one.cpu_share]) for part in _PARTS]
+        sizes = [
+            _middle([one.rss_bytes_per_caller[part] / 1024 for one in found if part in one.rss_bytes_per_caller])
+            for part in _PARTS[:2]
+        ]
+        lines.append(f"| {side} | " + " | ".join([*shares, *sizes]) + " |")
     stayed = all(one.stayed and not one.agents_rung for one in waiting)
     fate = "All stayed, no phone rang." if stayed else "Not all stayed, or a phone rang: see the JSON."
     return [*lines, "", f"{fate} {_noise([one.foreign for one in waiting])}"]

@@ -103,11 +103,10 @@ async def our_side_on(
     agents: int,
     *,
     waiting: bool = False,
-    music_class: str = "default",
     profile: Path | None = None,
 ) -> AsyncIterator[Side]:
     """Our service on a running Asterisk, with every agent free, or, for `waiting` callers, none."""
-    site = write_site(var / "site", agents, music_class=music_class)
+    site = write_site(var / "site", agents)
     postgres = PostgresCompanion(var=var, instance="database")
     await postgres.start()
     try:

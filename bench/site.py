@@ -21,7 +21,7 @@ def agent_ids(count: int) -> tuple[str, ...]:
     return tuple(f"agent{n:04}" for n in range(1, count + 1))
 
 
-def write_site(folder: Path, agents: int, *, music_class: str = "default", seed: int = 1) -> Path:
+def write_site(folder: Path, agents: int, *, seed: int = 1) -> Path:
     """Write the site's folder anew. Every agent has the queue's skill and the language, and 1 to 4 others.
 
     A queue for each skill, so that the engine has what a real site has; only the first gets calls.
@@ -38,7 +38,6 @@ def write_site(folder: Path, agents: int, *, music_class: str = "default", seed:
     (folder / "hotlines.toml").write_text(f'["{HOTLINE}"]\nqueue = "{NEEDED}"\n')
     queues = [
         f"[{skill}]\nneeds = {{ {skill} = 1 }}\nring_s = 20\nwrap_up_s = 0\nrecording = 'never'\n"
-        f"music_class = '{music_class}'\n"
         for skill in SKILLS[1:]
     ]
     (folder / "queues.toml").write_text("\n".join(queues))

@@ -8,12 +8,13 @@ import structlog
 from fastapi import APIRouter, Header
 from fastapi.responses import Response, StreamingResponse
 
-from api.audio import AudioMissing, RangeUnsatisfiable, Span, StereoAudio, open_stereo, span_of
 from api.problems import Problem
+from api.ranges import RangeUnsatisfiable, span_of
 from api.reads import recording_body, recording_for
 from api.routes.common import NO_QUERY, BackendNow, RecordingId, RecordingsViewer, problems
 from api.schemas import RecordingBody
 from callcenter.db.projections import RecordingRow
+from recordings.stereo import AudioMissing, Span, StereoAudio, open_stereo
 
 WAV: Final = "audio/wav"
 

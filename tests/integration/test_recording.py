@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api.audio import Span, open_stereo
 from callcenter.contact.model import Phase
+from recordings.stereo import Span, open_stereo
 from tests.integration.conftest import Figure
 from tests.kit.behaviour import Answer, RingForEver
 from tests.kit.callee import IncomingCall

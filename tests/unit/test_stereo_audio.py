@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.audio import AudioMissing, RangeUnsatisfiable, Span, StereoAudio, open_stereo, span_of
+from api.ranges import RangeUnsatisfiable, span_of
+from recordings.stereo import AudioMissing, Span, StereoAudio, open_stereo
 
 CALLER = np.arange(1, 40_001, dtype="<i2")
 AGENT = -np.arange(1, 39_001, dtype="<i2")

@@ -1,7 +1,6 @@
 """Two mono files become one stereo recording while it is sent: caller left, agent right, any byte range."""
 
 import os
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,25 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from callcenter.errors import CallCenterError
-
 HEADER_BYTES: Final = 44
 SAMPLE_BYTES: Final = 2
 FRAME_BYTES: Final = 2 * SAMPLE_BYTES
 CHUNK_FRAMES: Final = 16_384
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-class AudioMissing(CallCenterError):
+class AudioMissing(LookupError):
     """The recording's files are not where the recording says, or are no audio we can read."""
-
-
-class RangeUnsatisfiable(CallCenterError):
-    """The range asked for lies outside the recording; `length` is how long it is."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__(f"the recording has {length} bytes; ask for a range inside it")
-        self.length = length
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +103,6 @@ def open_stereo(root: Path, caller_file: str, agent_file: str) -> StereoAudio:
     if caller.rate_hz != agent.rate_hz:
         raise AudioMissing(f"the two sides differ in sample rate: {caller.rate_hz} and {agent.rate_hz} Hz")
     return StereoAudio(caller, agent)
-
-
-def span_of(header: str | None, length: int) -> Span | None:
-    """What a Range header asks of `length` bytes; None: send everything (no header, or one we need not obey).
-
-    RFC 9110 §14.2: forms we don't know, and several ranges at once, may be ignored. Raises RangeUnsatisfiable.
-    """
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    if match is None or match.group() == "bytes=-":
-        return None
-    first, last = match.groups()
-    if not first:
-        wanted = min(int(last), length)
-        span = Span(length - wanted, length - 1)
-    else:
-        span = Span(int(first), min(int(last), length - 1) if last else length - 1)
-        if last and int(last) < int(first):
-            return None
-    if span.first >= length or span.length <= 0:
-        raise RangeUnsatisfiable(length)
-    return span
 
 
 def _below(root: Path, name: str) -> Path:
