@@ -83,6 +83,9 @@ async def _run(given: argparse.Namespace, var: Path) -> None:
     if "E7" in chosen:
         _say(f"{options.waiting_agents} agents, none free; {options.waiting_callers} callers")
         results.waiting = await wait(var, options, _say)
+    if not machine:
+        async with arena(var, SIZES["E1a"][0], _say) as where:
+            machine = await describe(where)
     page = report.write(RESULTS, given.name, machine, options, results)
     print(f"\n{page.read_text()}\nwritten: bench/results/{given.name}.md and .json")
 

@@ -55,6 +55,7 @@ class Floor:
         self._clock = clock
         self._journal = journal
         self._seqs: dict[str, int] = {}
+        self._chosen: dict[str, ChosenPresence] = {}
         self._inbox: deque[acd.Input] = deque()
         self._working = False
         self._timer: asyncio.TimerHandle | None = None
@@ -169,10 +170,14 @@ class Floor:
         stream = f"agent/{change.agent_id}"
         seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
         entry = Entry(stream, seq, self._clock.now(), "agent.changed", 1, _encode(change), self._digest, change.cause)
-        chosen = change.requested_next or change
-        state = _encode(ChosenPresence(chosen.presence, chosen.aux_code))
+        wanted = change.requested_next or change
+        chosen = ChosenPresence(wanted.presence, wanted.aux_code)
+        states: tuple[StateChange, ...] = ()
+        if self._chosen.get(change.agent_id) != chosen:  # most changes are of activity, which a restart works out anew
+            self._chosen[change.agent_id] = chosen
+            states = (StateChange(stream, _encode(chosen)),)
         try:
-            self._journal.append(Append((entry,), (StateChange(stream, state),)))
+            self._journal.append(Append((entry,), states))
         except JournalError as error:
             log.error("agent's change not recorded", agent=change.agent_id, why=str(error))  # noqa: TRY400 - no bug
 

@@ -194,10 +194,10 @@ class Ari:
         path = f"{_bridge(bridge_id)}?{urlencode({'type': kind})}"
         await self._ask("POST", path, bridge_id, repeatable=True)
 
-    async def add_channels(self, bridge_id: str, channel_ids: Sequence[str]) -> None:
-        """Put channels in a bridge, out of the one they are in; blocks while one of them plays something."""
+    async def add_channels(self, bridge_id: str, channel_ids: Sequence[str], *, may_block: bool = True) -> None:
+        """Put channels in a bridge, out of the one they are in; blocks while one of them plays a prompt."""
         query = urlencode({"channel": ",".join(channel_ids)})
-        await self._ask("POST", f"{_bridge(bridge_id)}/addChannel?{query}", bridge_id, may_block=True)
+        await self._ask("POST", f"{_bridge(bridge_id)}/addChannel?{query}", bridge_id, may_block=may_block)
 
     async def remove_channel(self, bridge_id: str, channel_id: str) -> None:
         """Take a channel out of a bridge; blocks while it plays something."""

@@ -76,9 +76,9 @@ class Requests:
             case HangUp(channel_id, reason):
                 self._leases.forget(channel_id)
                 await self._ari.hang_up(channel_id, reason=reason)
-            case Join(bridge_id, channel_ids):
+            case Join(bridge_id, channel_ids, cut_prompt):
                 await self._ari.create_bridge(bridge_id)
-                await self._ari.add_channels(bridge_id, channel_ids)
+                await self._ari.add_channels(bridge_id, channel_ids, may_block=cut_prompt)
             case DropBridge(bridge_id):
                 await self._ari.delete_bridge(bridge_id)
             case StartRecording():

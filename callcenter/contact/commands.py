@@ -90,10 +90,14 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Make a mixing bridge with the id we chose and put the legs in it."""
+    """Make a mixing bridge with the id we chose and put the legs in it.
+
+    `cut_prompt`: a prompt was being said; Asterisk may take a moment to let go of it, and makes this command wait.
+    """
 
     bridge_id: str
     channel_ids: tuple[str, ...]
+    cut_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,13 @@ def start_talk(draft: Draft, *, agent_id: str, leg_id: str) -> None:
         talk=Talk(agent_id=agent_id, leg_id=leg_id, bridge_id=bridge_id, started_at=draft.now),
     )
     draft.remember(ev.TalkStarted(agent_id=agent_id, offer_id=leg_id, bridge_id=bridge_id))
+    cut_prompt = contact.playback_id is not None
     draft.stop_saying()
     if contact.music_on:
         draft.become(music_on=False)
         draft.ask(ask.StopMusic(contact.channel_id))
     draft.ask(
-        ask.Join(bridge_id, (contact.channel_id, leg_id)),
+        ask.Join(bridge_id, (contact.channel_id, leg_id), cut_prompt),
         ask.CapLease(contact.channel_id),
     )
     assert contact.queue is not None

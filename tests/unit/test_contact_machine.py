@@ -135,6 +135,7 @@ def test_an_answer_during_the_announcement_cuts_it() -> None:
     history = (sig.PromptEnded(f"{ID}.p1"), sig.DigitPressed("1"), offer(), sig.AgentAnswered(OFFER))
     step = steps(*history, hotline=MENU)[-1]
     assert ask.StopSaying(CALLER, f"{ID}.p3") in step.commands
+    assert ask.Join(f"{ID}.b1", (CALLER, OFFER), cut_prompt=True) in step.commands
     assert not any(isinstance(command, ask.StopMusic) for command in step.commands)
 
 
