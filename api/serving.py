@@ -10,17 +10,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from api.app import create_app
 from api.backend import Backend, Health, Part
 from api.server import ApiServer
+from callcenter.asterisk.ari import Ari
+from callcenter.asterisk.faults import LoginRefused
 from callcenter.asterisk.link import LinkState
-from callcenter.asterisk.telephony import Access
+from callcenter.asterisk.telephony import Access, version_of
 from callcenter.blueprint import asterisk_plan
 from callcenter.companions.asterisk import AsteriskCompanion
+from callcenter.companions.errors import CompanionError
 from callcenter.companions.plan import chosen_root
 from callcenter.companions.postgres import PostgresCompanion
 from callcenter.config.settings import Settings
 from callcenter.config.site import Site, load_site
+from callcenter.errors import ChannelGone, TelephonyError
 from callcenter.runtime import CallCenter, Surroundings
 
 UP_S = 20.0  # from the first attempt to reach Asterisk until somebody worries
+VERSION_MIN = (20,)
 SWITCH_S = 0.0005
 GARBAGE_THRESHOLDS = (20_000, 20, 20)
 
@@ -68,7 +73,10 @@ async def surroundings(settings: Settings, site: Site, say: Callable[[str], None
         await postgres.start()
         stack.push_async_callback(postgres.stop)
         if settings.asterisk == "external":
-            yield Surroundings(postgres.url, _external(settings), settings.recordings_dir or settings.var)
+            access = _external(settings)
+            say(f"Asterisk: asking {access.ari_url}")
+            await reach(access, settings.app)
+            yield Surroundings(postgres.url, access, settings.recordings_dir or settings.var)
             return
         root = chosen_root(settings.var, settings.asterisk_root)
         asterisk = AsteriskCompanion(asterisk_plan(settings, site, root=root))
@@ -114,6 +122,36 @@ async def serve(settings: Settings, *, say: Callable[[str], None], opened: Calla
         announce = asyncio.create_task(_announce(center, lambda: opened(site)), name="announce")
         stack.callback(announce.cancel)
         await center.run(server.wait())
+
+
+async def reach(access: Access, app: str) -> None:
+    """Whether an Asterisk that is not ours has ARI for us; raises CompanionError with cause and fix, or LoginRefused.
+
+    Only at the start, where somebody reads it: later the link is made again for as long as it takes.
+    """
+    async with Ari(access.ari_url, access.ari_user, access.ari_password, app=app) as ari:
+        try:
+            system = (await ari.info()).system
+        except LoginRefused:
+            raise
+        except ChannelGone as error:
+            raise CompanionError(
+                f"{access.ari_url} answers, but there is no ARI",
+                "load it (asterisk -rx 'module load res_ari.so') and set enabled=yes in ari.conf, "
+                "or correct CALLCENTER_ARI_URL: it ends in /ari",
+            ) from error
+        except TelephonyError as error:
+            raise CompanionError(
+                f"no ARI can be reached at {access.ari_url}: {error}",
+                "is that Asterisk running, with enabled=yes, bindaddr and bindport in its http.conf? "
+                "asterisk-config/existing/README.md has the list",
+            ) from error
+    version = version_of(system.version if system else "")
+    if version < VERSION_MIN:
+        raise CompanionError(
+            f"the Asterisk at {access.ari_url} is version {'.'.join(map(str, version))}",
+            f"version {VERSION_MIN[0]} or later is needed; unset CALLCENTER_ASTERISK to run one of our own",
+        )
 
 
 async def _announce(center: CallCenter, opened: Callable[[], None]) -> None:
