@@ -16,10 +16,10 @@ from callcenter.clock import Clock
 from callcenter.contact import commands as ask
 from callcenter.contact.draft import Step
 from callcenter.contact.events import ContactEvent
-from callcenter.contact.machine import advance, arrive, fail, resume
+from callcenter.contact.machine import advance, fail, resume
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.plan import Plan
-from callcenter.contact.signals import Arrival, Signal, TimerDue
+from callcenter.contact.signals import Signal, TimerDue
 from callcenter.errors import JournalError
 from callcenter.ports import Append, Entry, Journal, StateChange, Telephony
 
@@ -43,8 +43,8 @@ class ContactSession:
     """
 
     __slots__ = (
-        "_clock", "_draining", "_forget", "_journal", "_mailbox", "_plan", "_telephony", "_tell_floor", "_timer",
-        "_timer_at", "contact",
+        "_clock", "_draining", "_fault", "_forget", "_journal", "_mailbox", "_plan", "_telephony", "_tell_floor",
+        "_timer", "_timer_at", "contact",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class ContactSession:
         self._forget = forget
         self._mailbox: deque[Signal] = deque()
         self._draining = False
+        self._fault = ""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
@@ -77,7 +78,7 @@ class ContactSession:
             self._drain(())
 
     def begin(self, step: Step, now: float) -> None:
-        """Take the first step of a new contact, made by `first_step` at `now`."""
+        """Take the first step of a new contact, made by `arrive` at `now`."""
         self._drain((_Taken(step, now, "CallerAtTheDoor"),))
 
     def resume(self) -> None:
@@ -91,7 +92,7 @@ class ContactSession:
         self.contact = step.contact
         for command in step.commands:
             if isinstance(command, ask.FloorCommand):
-                self._tell_floor(command)
+                self._ask_floor(command)
             else:
                 self._telephony.submit(command)
         self._arm_timer()
@@ -105,8 +106,8 @@ class ContactSession:
         commands: list[ask.TelephonyCommand] = []
         for taken in made:
             self._take(taken, entries, commands)
-        while self._mailbox:
-            self._take(self._advance(self._mailbox.popleft()), entries, commands)
+        while self._mailbox or self._fault:
+            self._take(self._next(), entries, commands)
         self._draining = False
         if entries or commands:
             self._commit(before, entries, commands)
@@ -114,13 +115,19 @@ class ContactSession:
         if self.contact.phase is Phase.ENDED and before.phase is not Phase.ENDED:
             self._forget(self.contact)
 
-    def _advance(self, signal: Signal) -> _Taken:
-        now, cause = self._clock.now(), type(signal).__name__
-        try:
-            return _Taken(advance(self.contact, signal, self._plan, now), now, cause)
-        except Exception as error:
-            log.exception("contact failed", contact=self.contact.contact_id, signal=cause)
-            return _Taken(fail(self.contact, f"{type(error).__name__}: {error}", self._plan, now), now, cause)
+    def _next(self) -> _Taken:
+        """The step of the next signal; after a bug, here or on the floor, the one that ends this contact alone."""
+        now, cause = self._clock.now(), "fault"
+        if not self._fault:
+            signal = self._mailbox.popleft()
+            cause = type(signal).__name__
+            try:
+                return _Taken(advance(self.contact, signal, self._plan, now), now, cause)
+            except Exception as error:
+                log.exception("contact failed", contact=self.contact.contact_id, signal=cause)
+                self._fault = f"{type(error).__name__}: {error}"
+        why, self._fault = self._fault, ""
+        return _Taken(fail(self.contact, why, self._plan, now), now, cause)
 
     def _take(self, taken: _Taken, entries: list[Entry], commands: list[ask.TelephonyCommand]) -> None:
         step = taken.step
@@ -132,9 +139,17 @@ class ContactSession:
         )
         for command in step.commands:
             if isinstance(command, ask.FloorCommand):
-                self._tell_floor(command)
+                self._ask_floor(command)
             else:
                 commands.append(command)
+
+    def _ask_floor(self, command: ask.FloorCommand) -> None:
+        try:
+            self._tell_floor(command)
+        except Exception as error:
+            log.exception("the floor failed a contact", contact=self.contact.contact_id)
+            if self.contact.phase is not Phase.ENDED:
+                self._fault = f"{type(error).__name__}: {error}"
 
     def _commit(self, before: Contact, entries: Sequence[Entry], commands: Sequence[ask.TelephonyCommand]) -> None:
         contact = self.contact
@@ -176,11 +191,6 @@ class ContactSession:
         self._timer = None
         self._timer_at = None
         self.tell(TimerDue())
-
-
-def first_step(arrival: Arrival, plan: Plan, now: float) -> Step:
-    """The step that makes a contact of an arrival."""
-    return arrive(arrival, plan, now)
 
 
 def entry_of(contact: Contact, seq: int, event: ContactEvent, now: float, site: str, cause: str) -> Entry:

@@ -11,6 +11,7 @@ from callcenter.clock import Clock
 from callcenter.config.numbers import e164
 from callcenter.config.site import Site
 from callcenter.contact import commands as ask
+from callcenter.contact.machine import arrive
 from callcenter.contact.model import Contact
 from callcenter.contact.signals import (
     AgentAnswered,
@@ -22,7 +23,7 @@ from callcenter.contact.signals import (
 )
 from callcenter.entropy import Entropy
 from callcenter.ports import CallerAtTheDoor, Customers, DeviceSeen, Journal, Telephony
-from callcenter.session import ContactSession, first_step
+from callcenter.session import ContactSession
 
 log = structlog.get_logger()
 
@@ -96,7 +97,7 @@ class Switchboard:
             caller_shown=shown(caller.display or caller.caller),
             customer=self._customers.find(number) if number else None,
         )
-        step = first_step(arrival, self._plan, now)
+        step = arrive(arrival, self._plan, now)
         session = self._open(step.contact)
         self._keep(session, arrival.contact_id, caller.channel_id)
         session.begin(step, now)
