@@ -24,7 +24,7 @@ OURS: Final = "ours"
 THEIRS: Final = "app_queue"
 SIDES: Final = (OURS, THEIRS)
 FOREIGN_MAX: Final = 0.10
-QUIET_S: Final = 15.0
+QUIET_S: Final = 90.0  # after an overload the last callers give up by their own timers
 
 Say = Callable[[str], None]
 
