@@ -205,8 +205,8 @@ class Ari:
         await self._ask("POST", f"{_bridge(bridge_id)}/removeChannel?{query}", channel_id, may_block=True)
 
     async def delete_bridge(self, bridge_id: str) -> None:
-        """Delete a bridge, its channels stay in Stasis; one that is gone already is fine."""
-        await self._ask("DELETE", _bridge(bridge_id), bridge_id)
+        """Delete a bridge, its channels stay in Stasis; one that is gone, or going (409), is fine."""
+        await self._ask("DELETE", _bridge(bridge_id), bridge_id, repeatable=True)
 
     # What is there --------------------------------------------------------------------------------
 

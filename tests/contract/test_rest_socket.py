@@ -8,7 +8,7 @@ import pytest
 
 from callcenter.asterisk.ari import Ari
 from callcenter.errors import ChannelGone, TelephonyError
-from tests.contract.line import background
+from tests.contract.line import background, eventually
 from tests.kit.parts import RealAsterisk
 from tests.kit.waiting import until
 
@@ -32,7 +32,11 @@ async def test_a_bridge_is_made_once_and_gone_for_good(ari: Ari) -> None:
     assert "rest-socket-b1" in [bridge.id for bridge in await ari.bridges()]
     for _ in range(2):
         await ari.delete_bridge("rest-socket-b1")
-    assert "rest-socket-b1" not in [bridge.id for bridge in await ari.bridges()]
+
+    async def gone() -> bool:
+        return "rest-socket-b1" not in [bridge.id for bridge in await ari.bridges()]
+
+    await eventually(gone)
 
 
 async def test_refusals_keep_their_kind(ari: Ari) -> None:
