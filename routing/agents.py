@@ -2,8 +2,8 @@
 
 Two machines are coupled here. Activity moves by the table `NEXT`. Presence moves when the person chooses; while a
 contact binds them (reserved, talking, wrap-up) the choice is kept in `requested_next` and takes effect when
-activity comes back to idle. The system imposes a presence in one case only: an offer that rang unanswered sends the
-agent to aux RONA, unless they had already chosen what comes next.
+activity comes back to idle. The system imposes a presence in one case only: the offer that rang unanswered once too
+often in a row sends the agent to aux RONA, unless they had already chosen what comes next.
 
 The phone is a third, independent fact: an unreachable one excludes the agent from offers and does nothing else.
 """
@@ -14,17 +14,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from routing.model import RONA, Activity, AgentProfile, Choice, Needs, Outcome, Presence, Race
+from routing.messages import Entered
+from routing.model import RONA, Activity, AgentProfile, Choice, Outcome, Presence, Race
+from routing.standing import occupancy_after
 
 
 class AgentSignal(Enum):
     """What moves an agent's activity."""
 
+    __hash__ = object.__hash__  # Enum's own is a function in Python, and these are keys of the table
+
     CHOSE = auto()  # a presence, by the person
     OFFERED = auto()
+    ENGAGED = auto()  # talks in a contact that no offer brought
     ACCEPTED = auto()
     RELEASED = auto()  # the offer came to nothing, or its contact left
-    MISSED = auto()  # the offer rang unanswered
+    MISSED = auto()  # the offer rang unanswered, once too often
     TALK_ENDED = auto()
     WRAPPED_UP = auto()  # by hand or by deadline
 
@@ -33,20 +38,24 @@ class AgentSignal(Enum):
 NEXT: Mapping[tuple[Activity, AgentSignal], Activity | Race] = {
     (Activity.IDLE, AgentSignal.CHOSE): Activity.IDLE,
     (Activity.IDLE, AgentSignal.OFFERED): Activity.RESERVED,
+    (Activity.IDLE, AgentSignal.ENGAGED): Activity.TALKING,
     (Activity.IDLE, AgentSignal.ACCEPTED): Activity.TALKING,  # picked up as the offer was withdrawn
     (Activity.IDLE, AgentSignal.TALK_ENDED): Race("the end of the talk was told twice"),
     (Activity.IDLE, AgentSignal.WRAPPED_UP): Race("finished by hand as the time ran out"),
     (Activity.RESERVED, AgentSignal.CHOSE): Activity.RESERVED,
+    (Activity.RESERVED, AgentSignal.ENGAGED): Activity.TALKING,
     (Activity.RESERVED, AgentSignal.ACCEPTED): Activity.TALKING,
     (Activity.RESERVED, AgentSignal.RELEASED): Activity.IDLE,
     (Activity.RESERVED, AgentSignal.MISSED): Activity.IDLE,
     (Activity.RESERVED, AgentSignal.TALK_ENDED): Race("the end of the talk before was told twice"),
     (Activity.RESERVED, AgentSignal.WRAPPED_UP): Race("finished by hand, but the next offer was quicker"),
     (Activity.TALKING, AgentSignal.CHOSE): Activity.TALKING,
+    (Activity.TALKING, AgentSignal.ENGAGED): Race("was engaged while the offered contact was being joined"),
     (Activity.TALKING, AgentSignal.ACCEPTED): Race("picked up a withdrawn offer, but talks with another by now"),
     (Activity.TALKING, AgentSignal.TALK_ENDED): Activity.WRAP_UP,
     (Activity.TALKING, AgentSignal.WRAPPED_UP): Race("finished the wrap-up before, but talks by now"),
     (Activity.WRAP_UP, AgentSignal.CHOSE): Activity.WRAP_UP,
+    (Activity.WRAP_UP, AgentSignal.ENGAGED): Activity.TALKING,
     (Activity.WRAP_UP, AgentSignal.ACCEPTED): Race("picked up a withdrawn offer, but talked with another since"),
     (Activity.WRAP_UP, AgentSignal.TALK_ENDED): Race("the end of the talk was told twice"),
     (Activity.WRAP_UP, AgentSignal.WRAPPED_UP): Activity.IDLE,
@@ -58,7 +67,9 @@ class Agent:
     """One agent's state. `since`: when presence × activity last changed; `ready_since`: what longest idle goes by.
 
     `ready_since` is when the agent last became free for work (available again, or done with a contact). An offer
-    that came to nothing does not move it: nobody loses or gains their place by a phone that rang.
+    that came to nothing does not move it: nobody loses or gains their place by a phone that rang. `misses` counts
+    offers in a row that rang out. `occupancy` to `place` are what `routing.standing` measures by;
+    `counted` is as what the board counts them: (logged in, available).
     """
 
     profile: AgentProfile
@@ -76,6 +87,17 @@ class Agent:
     wrap_up_s: float = 0.0
     wrap_up_until: float | None = None
     retired: bool = False
+    misses: int = 0
+    engaged_outbound: bool = False
+    talk_with: Entered | None = None
+    talk_since: float = 0.0
+    counted: tuple[bool, bool] = (False, False)
+    occupancy: float = 0.0
+    occupancy_at: float = 0.0
+    contacts: int = 0
+    turn: int = 0
+    stride: float = 0.0
+    place: int = 0
 
     @property
     def agent_id(self) -> str:
@@ -92,10 +114,13 @@ class Agent:
             and self.spared_until is None
         )
 
-    def why_not(self, needs: Needs) -> str | None:
-        """The first reason why a contact with these needs may not be offered now; None if it may."""
-        if not needs.met_by(self.profile.skills):
-            return "lacks_skills"
+    @property
+    def staffed(self) -> bool:
+        """Whether they are at work and could become free."""
+        return self.presence is not Presence.LOGGED_OUT
+
+    def why_not(self) -> str | None:
+        """The first reason why nothing may be offered to them now; None if something may."""
         if self.presence is not Presence.AVAILABLE:
             return self.aux_code or self.presence.value
         if self.activity is not Activity.IDLE:
@@ -110,12 +135,19 @@ class Agent:
         if isinstance(after, Race):
             return after
         if after is not self.activity:
-            talked = self.activity is Activity.WRAP_UP
+            before = self.activity
             self.activity = after
             self.since = now
             if after is Activity.IDLE:
-                self._become_idle(signal, now, talked=talked)
+                self._measure(now, busy=True)
+                self._become_idle(signal, now, talked=before is Activity.WRAP_UP)
+            elif before is Activity.IDLE:
+                self._measure(now, busy=False)
         return None
+
+    def _measure(self, now: float, *, busy: bool) -> None:
+        self.occupancy = occupancy_after(self.occupancy, now - self.occupancy_at, busy=busy)
+        self.occupancy_at = now
 
     def choose(self, choice: Choice, now: float) -> str | None:
         """Apply a chosen presence, now if idle and after the contact otherwise; returns the cause, None if no news."""
@@ -150,13 +182,16 @@ class Agent:
     def _become_idle(self, signal: AgentSignal, now: float, *, talked: bool) -> None:
         self.contact_id = None
         self.wrap_up_until = None
-        if talked:
+        if talked and not self.engaged_outbound:
             self.ready_since = now
+        self.engaged_outbound = False
+        self.talk_with = None
         if self.requested_next is not None:
             choice, self.requested_next = self.requested_next, None
             self._apply(choice, now)
         elif signal is AgentSignal.MISSED:
             self._apply(Choice(Presence.AUX, RONA), now)
+            self.misses = 0
 
     def _apply(self, choice: Choice, now: float) -> None:
         if choice.presence is Presence.AVAILABLE:

@@ -1,7 +1,7 @@
 """The books of the ACD: who waits, who is idle, what is offered and until when; every entry made in one place.
 
 The moves here keep the books consistent with each other and tell what changed. None of them looks for a match: that
-is the engine's part, after each move.
+is the part of `routing.pairing`, after each move.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 from routing.agents import Agent, AgentSignal
 from routing.contacts import Contact
 from routing.heap import LazyHeap
-from routing.match import Idle, Matching
+from routing.ladder import CLOCK_GRAIN_S, Ladder, ladder
+from routing.match import Group, Matching
 from routing.messages import AgentChanged, Configured, Decision, Entered, MakeOffer, RescindOffer
 from routing.model import Activity, Choice, Outcome, Presence, QueueRules, UnknownQueueError
 from routing.offers import Offer
-from routing.priority import priority
-from routing.snapshot import ContactView, Snapshot, snapshot_of
-from routing.trace import Why, trace
+from routing.order import Order
+from routing.requirement import Requirement
+from routing.standing import Standing, standing
+from routing.trace import OfferTrace
 
-OFFER, AGENT = "offer", "agent"
-"""Kinds of deadline: an offer's ring time; an agent's wrap-up or delay, which never run together."""
+OFFER, AGENT, CONTACT, CALLBACK, WATCH = "offer", "agent", "contact", "callback", "watch"
+"""Kinds of deadline: an offer's ring time; an agent's wrap-up or delay, which never run together; the next change of a
+contact's reach; a callback's next attempt or expiry; the next look at loans and callbacks."""
 
 
 class Board:
@@ -28,43 +31,100 @@ class Board:
         self.decisions: list[Decision] = []
         self.contacts: dict[str, Contact] = {}
         self.agents: dict[str, Agent] = {}
-        self.idle: dict[str, Idle] = {}  # who is listed in a group, and as what
+        self.idle: dict[
+            str, list[Standing]
+        ] = {}  # who is listed in a group, and as what, by order of `matching.orders`
         self.offers: dict[str, Offer] = {}  # pending, and those in a contact's refusals
         self.deadlines: LazyHeap[float, tuple[str, str]] = LazyHeap()
+        self.in_queue: dict[str, int] = {}
+        self.turns = 0
         self.load(site, now)
-
-    def snapshot(self, now: float) -> Snapshot:
-        """The whole state as plain values."""
-        return snapshot_of(self.queues, self.contacts.values(), self.agents.values(), now)
 
     # --- contacts -------------------------------------------------------------------------------------------------
 
-    def new_contact(self, entered: Entered) -> Contact:
-        """A contact, not yet in the books; raises UnknownQueueError."""
-        rules = self.queues.get(entered.queue)
+    def rules(self, queue: str) -> QueueRules:
+        """The rules of a queue; raises UnknownQueueError."""
+        rules = self.queues.get(queue)
         if rules is None:
-            raise UnknownQueueError(entered.queue)
+            raise UnknownQueueError(queue)
+        return rules
+
+    def ladder(self, rules: QueueRules, tier: int, requires: Requirement) -> Ladder:
+        """The ladder of contacts like this, made once."""
+        key = (rules.queue, tier, requires)
+        known = self._ladders.get(key)
+        if known is None:
+            delays = self.matching.delays(rules.queue)
+            known = self._ladders[key] = ladder(rules, self.order.policy.tier(tier), requires, delays)
+        return known
+
+    def new_contact(self, told: Entered, entered: Entered) -> Contact:
+        """A contact, not yet in the books; raises UnknownQueueError."""
+        rules = self.rules(entered.queue)
+        reach = self.ladder(rules, entered.value_tier, entered.requires)
+        first = reach.rungs[0]
         return Contact(
+            told=told,
             entered=entered,
             rules=rules,
-            line=self.matching.line(rules, entered.needs),
-            priority=priority(entered.value_tier, entered.entered_at, entered.contact_id),
+            ladder=reach,
+            line=self.matching.line(rules, first.requires, reach.delay_s(entered.clock_s), entered.value_tier),
+            clock_s=entered.clock_s,
             offers_made=entered.offers_made,
+            preferred_until_s=self.preferred_until_s(rules, entered),
         )
+
+    def add(self, contact: Contact) -> None:
+        """Enter a contact in the books; it waits nowhere yet."""
+        self.contacts[contact.contact_id] = contact
+        self.in_queue[contact.rules.queue] = self.in_queue.get(contact.rules.queue, 0) + 1
+
+    def push(self, contact: Contact, now: float) -> None:
+        """Put a waiting contact into its line, and set its alarm for the next change of its reach."""
+        entered = contact.entered
+        contact.line.push(entered.entered_at, entered.contact_id)
+        self.order.waiting_by_tier[contact.line.tier] += 1
+        self.set_alarm(contact, now)
+
+    def pull(self, contact: Contact) -> None:
+        """Take a contact out of its line; its clock runs on."""
+        contact.line.remove(contact.contact_id)
+        self.order.waiting_by_tier[contact.line.tier] -= 1
+
+    def set_alarm(self, contact: Contact, now: float) -> None:
+        """The instant at which the contact's reach changes next, if it does while it waits on."""
+        clock_s = contact.clock(now)
+        changes_s = contact.ladder.next_s(clock_s, contact.rung)
+        alone_s = contact.preferred_until_s
+        if alone_s > clock_s + CLOCK_GRAIN_S and (changes_s is None or alone_s < changes_s):
+            changes_s = alone_s
+        if changes_s is not None:
+            self.deadlines.push(now + changes_s - clock_s, (CONTACT, contact.contact_id))
+
+    def stand_still(self, contact: Contact, now: float) -> None:
+        """Stop the contact's step clock; it is in no line."""
+        contact.clock_s = contact.clock(now)
+        contact.waiting_since = None
+        self.deadlines.remove((CONTACT, contact.contact_id))
 
     def forget(self, contact: Contact) -> None:
         """Drop a contact that is in no line any more, with all its offers."""
-        del self.contacts[contact.contact_id]
-        if contact.offer is not None:
-            self.deadlines.remove((OFFER, contact.offer.offer_id))
-            del self.offers[contact.offer.offer_id]
+        contact_id = contact.contact_id
+        del self.contacts[contact_id]
+        self.in_queue[contact.rules.queue] -= 1
+        self.deadlines.remove((CONTACT, contact_id))
+        self.deadlines.remove((CALLBACK, contact_id))
+        for offer_id in contact.offers:
+            self.deadlines.remove((OFFER, offer_id))
+            del self.offers[offer_id]
         for offer in contact.refusals.values():
             del self.offers[offer.offer_id]
 
     # --- agents ---------------------------------------------------------------------------------------------------
 
     def tell(self, agent: Agent, cause: str) -> None:
-        """Tell the agent's state, whole."""
+        """Tell the agent's state, whole; and keep count of who is at work."""
+        self._recount(agent)
         self.decisions.append(
             AgentChanged(
                 agent.agent_id,
@@ -81,14 +141,46 @@ class Board:
 
     def list(self, agent: Agent) -> None:
         """Enter a ready agent among the idle of their group."""
-        idle = self.idle[agent.agent_id] = (agent.ready_since, agent.agent_id)
-        self.matching.group(agent.agent_id).add(idle)
+        group = self.matching.group(agent.agent_id)
+        orders = self.matching.orders
+        standings = self.idle[agent.agent_id] = [standing(agent, order) for order in orders]
+        for order, each in zip(orders, standings, strict=True):
+            group.add(order, each)
 
     def unlist(self, agent: Agent) -> None:
         """Strike an agent off the idle, before anything that might make them unready."""
-        idle = self.idle.pop(agent.agent_id, None)
-        if idle is not None:
-            self.matching.group(agent.agent_id).remove(idle)
+        standings = self.idle.pop(agent.agent_id, None)
+        if standings is not None:
+            group = self.matching.group(agent.agent_id)
+            for order, each in zip(self.matching.orders, standings, strict=True):
+                group.remove(order, each)
+
+    def choose(self, agent: Agent, choice: Choice, now: float) -> None:
+        """Apply what the agent chose, and tell it; the agent is not listed."""
+        cause = agent.choose(choice, now)
+        if cause is not None:
+            self.tell(agent, cause)
+
+    def _recount(self, agent: Agent) -> None:
+        staffed, available = agent.counted
+        if agent.retired or (staffed is agent.staffed and available is (agent.presence is Presence.AVAILABLE)):
+            return
+        self._count(agent, agent.counted)
+        if agent.staffed and not staffed:
+            others = [each for each in self.agents.values() if each.staffed and each is not agent]
+            agent.misses = 0
+            agent.contacts = min((each.contacts for each in others), default=0)
+            agent.stride = max(agent.stride, min((each.stride for each in others), default=0.0))
+
+    def recount_restored(self, agent: Agent) -> None:
+        """Count an agent whose state was restored, whose measures stay as they are."""
+        self._count(agent, (False, False))
+
+    def _count(self, agent: Agent, before: tuple[bool, bool]) -> None:
+        group = self.matching.group(agent.agent_id)
+        agent.counted = (agent.staffed, agent.presence is Presence.AVAILABLE)
+        group.staffed += agent.counted[0] - before[0]
+        group.available += agent.counted[1] - before[1]
 
     def unspare(self, agent: Agent) -> None:
         """End an agent's delay, if one runs."""
@@ -104,21 +196,26 @@ class Board:
 
     # --- offers ---------------------------------------------------------------------------------------------------
 
-    def offer(self, contact: Contact, agent: Agent, why: Why, *, candidates: int, now: float) -> None:
+    def offer(self, contact: Contact, agent: Agent, trace: OfferTrace, now: float) -> None:
         """Offer a contact that is in no line to a ready agent."""
         self.unlist(agent)
+        if contact.waiting_since is not None:
+            self.stand_still(contact, now)
+        contact_id, agent_id = contact.contact_id, agent.agent_id
         contact.offers_made += 1
-        offer_id = f"{contact.contact_id}.o{contact.offers_made}"
+        offer_id = f"{contact_id}.o{contact.offers_made}"
         expires_at = now + contact.rules.ring_s
-        offer = Offer(offer_id, contact.contact_id, agent.agent_id, now, expires_at)
-        contact.offer = self.offers[offer_id] = offer
+        offer = Offer(offer_id, contact_id, agent_id, now, expires_at)
+        contact.offers[offer_id] = self.offers[offer_id] = offer
         self.deadlines.push(expires_at, (OFFER, offer_id))
+        self.turns += 1
+        agent.turn = self.turns
         agent.take(AgentSignal.OFFERED, now)
         agent.offer_id = offer_id
-        agent.contact_id = contact.contact_id
+        agent.contact_id = contact_id
         self.tell(agent, "offered")
-        reasons = trace(why, contact, agent, candidates=candidates, now=now)
-        self.decisions.append(MakeOffer(offer_id, contact.contact_id, agent.agent_id, now, expires_at, reasons))
+        callback = contact.entered.callback
+        self.decisions.append(MakeOffer(offer_id, contact_id, agent_id, now, expires_at, trace, callback))
 
     def rescind(self, offer: Offer, outcome: Outcome, now: float) -> tuple[Contact, Agent]:
         """Settle an offer on our own account; returns as `close` does."""
@@ -126,101 +223,107 @@ class Board:
         return self.close(offer, outcome, now)
 
     def close(self, offer: Offer, outcome: Outcome, now: float) -> tuple[Contact, Agent]:
-        """Settle an offer that came to nothing; returns its contact, now in no line, and its agent, not listed."""
+        """Settle an offer that came to nothing; returns its contact, in no line, and its agent, not listed."""
         contact, agent = self.contacts[offer.contact_id], self.agents[offer.agent_id]
         self.deadlines.remove((OFFER, offer.offer_id))
-        contact.offer = None
+        del contact.offers[offer.offer_id]
         before = contact.refusals.pop(offer.agent_id, None)
         if before is not None:
             del self.offers[before.offer_id]
         contact.refusals[offer.agent_id] = self.offers[offer.offer_id] = offer.settled(outcome)
         agent.offer_id = None
+        missed = False
+        if outcome is Outcome.NO_ANSWER:
+            agent.misses += 1
+            missed = agent.misses >= contact.rules.misses_max
         delay_s = contact.rules.delay_s(outcome)
-        if delay_s > 0:
+        if delay_s > 0 and not missed:
             agent.spare(outcome, now + delay_s)
             self.deadlines.push(now + delay_s, (AGENT, agent.agent_id))
-        agent.take(AgentSignal.MISSED if outcome is Outcome.NO_ANSWER else AgentSignal.RELEASED, now)
+        agent.take(AgentSignal.MISSED if missed else AgentSignal.RELEASED, now)
         self.tell(agent, outcome.value)
         return contact, agent
 
     def talk(self, contact: Contact, agent: Agent, cause: str, now: float) -> None:
         """The two talk: the contact, which is in no line, is out of the books; the agent is bound to it."""
         self.forget(contact)
+        self.engage(agent, contact.contact_id, AgentSignal.ACCEPTED, cause, now)
+        agent.wrap_up_s = contact.rules.wrap_up_s
+        agent.talk_with = contact.entered
+        agent.misses = 0
+        agent.contacts += 1
+        agent.stride += 1.0 / agent.profile.weight
+
+    def engage(self, agent: Agent, contact_id: str, signal: AgentSignal, cause: str, now: float) -> None:
+        """The agent talks in this contact from now on."""
         self.unlist(agent)
         self.unspare(agent)
         agent.offer_id = None
-        agent.contact_id = contact.contact_id
-        agent.wrap_up_s = contact.rules.wrap_up_s
-        agent.take(AgentSignal.ACCEPTED, now)
+        agent.contact_id = contact_id
+        agent.take(signal, now)
         self.tell(agent, cause)
 
-    # --- the site, and restoring ----------------------------------------------------------------------------------
+    # --- the site -------------------------------------------------------------------------------------------------
 
     def load(self, site: Configured, now: float) -> None:
-        """Take over a site. Who is gone from it finishes what they are at; a queue that is gone serves its last."""
+        """Take over a site. Who is gone from it finishes what they are at; a queue that is gone serves its last.
+
+        Every contact that waits is in no line afterwards: whoever calls this places it anew.
+        """
         profiles = {profile.agent_id: profile for profile in site.agents}
         for agent in [*self.agents.values()]:
             if agent.agent_id not in profiles:
                 self._retire(agent, now)
+        self.site = site
         self.idle.clear()
         self.queues: dict[str, QueueRules] = {rules.queue: rules for rules in site.queues}
-        self.matching = Matching(profiles.values())
-        for agent_id, profile in profiles.items():
+        self.matching = Matching(site.queues, site.agents, site.policy, self._moved)
+        self.order = Order(site.policy)
+        self._ladders: dict[tuple[str, int, Requirement], Ladder] = {}
+        for place, (agent_id, profile) in enumerate(profiles.items()):
             known = self.agents.get(agent_id)
             if known is None:
-                self.agents[agent_id] = Agent(profile, since=now, ready_since=now)
-                continue
-            known.profile, known.retired = profile, False
+                known = self.agents[agent_id] = Agent(profile, since=now, ready_since=now)
+            known.profile, known.retired, known.place = profile, False, place
+            self.recount_restored(known)
             if known.ready:
                 self.list(known)
         for contact in self.contacts.values():
-            contact.rules = self.queues.get(contact.entered.queue, contact.rules)
-            contact.line = self.matching.line(contact.rules, contact.entered.needs)
-            if contact.offer is None:
-                contact.line.waiting.push(contact.priority, contact.contact_id)
+            self.rebind(contact)
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Make a fresh board's state that of `snapshot`, as `Acd.restore` says."""
-        for seen in snapshot.agents:
-            known = self.agents.get(seen.agent_id)
-            if known is not None:
-                self.agents[seen.agent_id] = seen.agent(known.profile)
-        for queue in snapshot.queues:
-            for view in queue.waiting:
-                self._restore_contact(view)
-        for agent in self.agents.values():
-            self._restore_agent(agent, snapshot.at)
+    def rebind(self, contact: Contact) -> None:
+        """Bring a contact under the rules of the site as it is now."""
+        entered = contact.entered
+        contact.rules = self.queues.get(entered.queue, contact.rules)
+        contact.ladder = self.ladder(contact.rules, entered.value_tier, entered.requires)
+        contact.preferred_until_s = self.preferred_until_s(contact.rules, entered)
+        contact.rung = 0
+
+    def preferred_until_s(self, rules: QueueRules, entered: Entered) -> float:
+        """Until which step clock the contact waits for its preferred agent alone: the longest that anybody says."""
+        if entered.preferred_agent is None:
+            return 0.0
+        tier = self.order.policy.tier(entered.value_tier)
+        return max(entered.preferred_wait_s, rules.preferred_wait_s, tier.preferred_wait_s)
 
     def _retire(self, agent: Agent, now: float) -> None:
-        agent.retired = True
         self.unlist(agent)
         if agent.choose(Choice(Presence.LOGGED_OUT), now) is not None:
             self.tell(agent, "configured")
+        agent.retired = True
         if agent.activity is Activity.IDLE:
             self.dismiss(agent)
 
-    def _restore_contact(self, view: ContactView) -> None:
-        contact = self.contacts[view.entered.contact_id] = self.new_contact(view.entered)
-        contact.offers_made = view.offers_made
-        contact.not_preferred = view.not_preferred
-        for refused in view.refusals:
-            contact.refusals[refused.agent_id] = self.offers[refused.offer_id] = refused
-        offer = view.offer
-        agent = self.agents.get(offer.agent_id) if offer is not None else None
-        if offer is None or agent is None or agent.activity is not Activity.RESERVED or agent.offer_id is not None:
-            contact.line.waiting.push(contact.priority, contact.contact_id)
+    def _moved(self, agent_id: str, before: Group, after: Group) -> None:
+        """An agent came into a group of their own: what is listed of them moves along."""
+        agent = self.agents.get(agent_id)
+        if agent is None:
             return
-        contact.offer = self.offers[offer.offer_id] = offer
-        agent.offer_id = offer.offer_id
-        agent.contact_id = offer.contact_id
-        self.deadlines.push(offer.expires_at, (OFFER, offer.offer_id))
-
-    def _restore_agent(self, agent: Agent, now: float) -> None:
-        if agent.activity is Activity.RESERVED and agent.offer_id is None:
-            agent.take(AgentSignal.RELEASED, now)
-            self.tell(agent, Outcome.FAILED.value)
-        until = agent.wrap_up_until if agent.activity is Activity.WRAP_UP else agent.spared_until
-        if until is not None:
-            self.deadlines.push(until, (AGENT, agent.agent_id))
-        if agent.ready:
-            self.list(agent)
+        staffed, available = agent.counted
+        before.staffed -= staffed
+        after.staffed += staffed
+        before.available -= available
+        after.available += available
+        for order, each in zip(self.matching.orders, self.idle.get(agent_id, ()), strict=False):
+            before.remove(order, each)
+            after.add(order, each)

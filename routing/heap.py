@@ -33,22 +33,30 @@ class LazyHeap(Generic[Key, Id]):
 
     def push(self, key: Key, item_id: Id) -> None:
         """Add an entry, or give a present one another key."""
+        entries, alive = self.entries, self._alive
         entry = (key, item_id)
-        self._alive[item_id] = entry
-        heapq.heappush(self.entries, entry)
-        self._clean()
+        known = alive.get(item_id)
+        alive[item_id] = entry
+        heapq.heappush(entries, entry)
+        if known is not None:
+            self._clean()
 
     def pop(self) -> tuple[Key, Id]:
         """Take the smallest entry; the heap must not be empty."""
         entry = heapq.heappop(self.entries)
-        del self._alive[entry[1]]
-        self._clean()
+        alive = self._alive
+        del alive[entry[1]]
+        if self.entries and alive.get(self.entries[0][1]) is not self.entries[0]:
+            self._clean()
         return entry
 
     def remove(self, item_id: Id) -> None:
         """Forget an entry, if it is there."""
-        if self._alive.pop(item_id, None) is not None:
-            self._clean()
+        entry = self._alive.pop(item_id, None)
+        if entry is not None:
+            entries = self.entries
+            if entries[0] is entry or len(entries) > 2 * len(self._alive) + _DEAD_SPARED:
+                self._clean()
 
     def live(self) -> Iterable[tuple[Key, Id]]:
         """The entries, in no useful order."""

@@ -1,133 +1,348 @@
 """Who could serve whom, kept so that a match compares heads and never scans contacts or agents.
 
-Agents with the same skills form a *group*, contacts of one queue with the same needs a *line*. Which group may serve
-which line depends on the site alone and is worked out once. Inside a group the idle agents are sorted by
-`ready_since`, inside a line the contacts by priority, neither of which changes with time. So an arriving contact
-looks at the heads of a few groups, and a free agent at the heads of a few lines.
+Agents who differ in nothing that routing looks at form a *group*; contacts of one queue, value tier and reach form a
+*line*. Which group may serve which line depends on the site alone and is worked out when the line is made. Inside a
+group the idle agents are sorted by their standing, inside a line the contacts by age, neither of which changes with
+time. So an arriving contact looks at the heads of a few groups, and a free agent at the heads of a few lines.
+
+What does change with time is a contact's reach; it then moves to another line, with the same key.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
+from math import inf
 from typing import TypeAlias
 
 from routing.heap import LazyHeap
-from routing.model import AgentOrder, AgentProfile, Needs, QueueRules, SkillId
-from routing.priority import Priority
+from routing.model import AgentOrder, AgentProfile, Loan, Membership, QueueRules
+from routing.policy import Discipline, TierPolicy
+from routing.requirement import All, Held, Named, Requirement, atoms, met, proficiency
+from routing.standing import ORDER_KEPT, Standing
 
-Idle: TypeAlias = tuple[float, str]
-"""(ready_since, agent id): smaller is longer idle."""
+Head: TypeAlias = tuple[float, str]
+"""(key, contact id) of a waiting contact: smaller is served first within its line."""
 
-_SkillsKey: TypeAlias = tuple[tuple[SkillId, int], ...]
+Candidate: TypeAlias = tuple[int, Head]
+"""(tier, the first contact of it)."""
+
+_LAST: Head = (inf, "")
+
+_LENT = 1_000_000
+"""The rank of borrowed agents: after all that the queue has itself."""
+
+
+class Gate:
+    """Whether one queue's loan of agents is on; the engine opens and shuts it."""
+
+    __slots__ = ("borrower", "loan", "open")
+
+    def __init__(self, borrower: str, loan: Loan) -> None:
+        self.borrower, self.loan = borrower, loan
+        self.open = False
+
+
+class Shelf:
+    """The lines that a group serves at one rank, by tier; those behind a gate only while it is open.
+
+    `waiting` holds the lines' contacts again, for the one search that has to be quick.
+    """
+
+    __slots__ = ("gate", "rank", "tiers", "waiting")
+
+    def __init__(self, rank: int, gate: Gate | None, tiers: int) -> None:
+        self.rank, self.gate = rank, gate
+        self.tiers: list[list[Line]] = [[] for _ in range(tiers)]
+        self.waiting: list[list[list[Head]]] = [[] for _ in range(tiers)]
+
+    def add(self, line: Line) -> None:
+        """Serve this line from now on."""
+        self.tiers[line.tier].append(line)
+        self.waiting[line.tier].append(line.waiting.entries)
+
+    def heads(self) -> list[Candidate]:
+        """The first contact of each tier in which anybody waits."""
+        found = []
+        for tier, lines in enumerate(self.waiting):
+            first = _LAST
+            for contacts in lines:
+                if contacts and contacts[0] < first:
+                    first = contacts[0]
+            if first is not _LAST:
+                found.append((tier, first))
+        return found
+
+    def oldest(self) -> list[Candidate]:
+        """The oldest contact of each line, where the first is not the oldest."""
+        return [(line.tier, line.oldest) for lines in self.tiers for line in lines if line.waiting.entries]
 
 
 class Group:
-    """The agents with exactly these skills, and the lines that they may serve."""
+    """Agents alike; `sample` is any of them. `idle` lists who is ready, by order.
 
-    __slots__ = ("idle", "lines", "skills")
+    `staffed` counts those logged in, `available` those of them whose presence is available, busy or not. `queues` are
+    those whose contacts it has served lines of.
+    """
 
-    def __init__(self, skills: Mapping[SkillId, int]) -> None:
-        self.skills = skills
-        self.idle: list[Idle] = []
-        self.lines: list[Line] = []
+    __slots__ = ("available", "idle", "queues", "sample", "shelves", "staffed")
 
-    def add(self, idle: Idle) -> None:
+    def __init__(self, sample: AgentProfile, orders: Iterable[AgentOrder]) -> None:
+        self.sample = sample
+        self.idle: dict[AgentOrder, list[Standing]] = {order: [] for order in orders}
+        self.shelves: list[Shelf] = []
+        self.queues: set[str] = set()
+        self.staffed = 0
+        self.available = 0
+
+    def add(self, order: AgentOrder, standing: Standing) -> None:
         """An agent of this group is ready and finds no contact."""
-        insort(self.idle, idle)
+        insort(self.idle[order], standing)
 
-    def remove(self, idle: Idle) -> None:
-        """That agent is not idle any more; they must have been added with this very pair."""
-        at = bisect_left(self.idle, idle)
-        assert self.idle[at] == idle, "only who is idle can be taken"
-        del self.idle[at]
+    def remove(self, order: AgentOrder, standing: Standing) -> None:
+        """That agent is not idle any more; they must have been added with this very standing."""
+        listed = self.idle[order]
+        at = bisect_left(listed, standing)
+        assert listed[at] == standing, "only who is idle can be taken"
+        del listed[at]
 
-    def first_line(self) -> tuple[Line | None, int]:
-        """The line whose head is served next by an agent of this group, and how many heads were compared."""
-        best: Line | None = None
-        best_head: tuple[Priority, str] | None = None
-        compared = 0
-        for line in self.lines:
-            heads = line.waiting.entries
-            if heads:
-                compared += 1
-                if best_head is None or heads[0] < best_head:
-                    best, best_head = line, heads[0]
-        return best, compared
+    def shelve(self, line: Line, rank: int, gate: Gate | None, tiers: int) -> None:
+        """Serve this line from now on, at this rank."""
+        for shelf in self.shelves:
+            if shelf.rank == rank and shelf.gate is gate:
+                break
+        else:
+            shelf = Shelf(rank, gate, tiers)
+            self.shelves.append(shelf)
+            self.shelves.sort(key=lambda each: each.rank)
+        shelf.add(line)
+        self.queues.add(line.queue)
+
+
+class Bucket:
+    """Groups that a line prefers equally, and the rank at which they serve it."""
+
+    __slots__ = ("gate", "groups", "rank")
+
+    def __init__(self, rank: int, gate: Gate | None) -> None:
+        self.rank, self.gate = rank, gate
+        self.groups: list[Group] = []
 
 
 class Line:
-    """The contacts of one queue with the same needs; `steps` are the groups that may serve them, best step first."""
+    """Contacts of one queue, tier and reach; `buckets` are the groups that may serve them, best first."""
 
-    __slots__ = ("needs", "steps", "waiting")
+    __slots__ = ("ages", "buckets", "order", "queue", "requires", "tier", "waiting")
 
-    def __init__(self, needs: Needs, steps: list[list[Group]]) -> None:
-        self.needs = needs
-        self.steps = steps
-        self.waiting: LazyHeap[Priority, str] = LazyHeap()
+    def __init__(self, rules: QueueRules, requires: Requirement, tier: int, *, lifo: bool) -> None:
+        self.queue = rules.queue
+        self.requires = requires
+        self.tier = tier
+        self.order = ORDER_KEPT[rules.agent_order]
+        self.buckets: list[Bucket] = []
+        self.waiting: LazyHeap[float, str] = LazyHeap()
+        self.ages: LazyHeap[float, str] | None = LazyHeap() if lifo else None
 
-    def first_agent(self, passed_over: Collection[str]) -> tuple[str | None, int]:
-        """The idle agent to serve this line's next contact, and how many candidates were compared.
+    def push(self, entered_at: float, contact_id: str) -> None:
+        """A contact waits in this line from now on."""
+        if self.ages is None:
+            self.waiting.push(entered_at, contact_id)
+        else:
+            self.waiting.push(-entered_at, contact_id)
+            self.ages.push(entered_at, contact_id)
+
+    def remove(self, contact_id: str) -> None:
+        """A contact waits here no more."""
+        self.waiting.remove(contact_id)
+        if self.ages is not None:
+            self.ages.remove(contact_id)
+
+    @property
+    def oldest(self) -> Head:
+        """The contact that has the greatest age; the line must not be empty."""
+        return (self.waiting if self.ages is None else self.ages).entries[0]
+
+    @property
+    def staffed(self) -> bool:
+        """Whether anyone who could serve it now or once they are free is logged in."""
+        return any(
+            group.staffed
+            for bucket in self.buckets
+            if bucket.gate is None or bucket.gate.open
+            for group in bucket.groups
+        )
+
+    def first_agent(self, passed_over: Collection[str]) -> tuple[Bucket | None, list[Standing]]:
+        """Where the next agent is, and the heads compared there, the best first.
 
         Agents in `passed_over` are taken only when nobody else is idle.
         """
-        agent_id, compared = self._first_agent(passed_over)
-        if agent_id is None and passed_over:
+        bucket, heads = self._first_agent(passed_over)
+        if bucket is None and passed_over:
             return self._first_agent(())
-        return agent_id, compared
+        return bucket, heads
 
-    def _first_agent(self, passed_over: Collection[str]) -> tuple[str | None, int]:
-        compared = 0
-        for step in self.steps:
-            best: Idle | None = None
-            for group in step:
-                idle = group.idle
+    def _first_agent(self, passed_over: Collection[str]) -> tuple[Bucket | None, list[Standing]]:
+        order = self.order
+        for bucket in self.buckets:
+            if bucket.gate is not None and not bucket.gate.open:
+                continue
+            heads = []
+            for group in bucket.groups:
+                idle = group.idle[order]
                 if not idle:
                     continue
                 # Few agents are ever passed over, so the search beyond the head is short.
-                head = next((each for each in idle if each[1] not in passed_over), None) if passed_over else idle[0]
-                if head is None:
-                    continue
-                compared += 1
-                if best is None or head < best:
-                    best = head
-            if best is not None:
-                return best[1], compared
-        return None, compared
+                head = next((each for each in idle if each[2] not in passed_over), None) if passed_over else idle[0]
+                if head is not None:
+                    heads.append(head)
+            if heads:
+                if len(heads) > 1:
+                    heads.sort()
+                return bucket, heads
+        return None, []
+
+
+_Key: TypeAlias = tuple[object, ...]
+
+
+def _nobody_listed(agent_id: str, before: Group, after: Group) -> None:
+    """Nothing to do when an agent changes groups: none is listed as idle yet."""
 
 
 class Matching:
-    """All groups and lines under one site. Groups are fixed; a line is made when its first contact enters."""
+    """All groups and lines under one site. Lines and groups of one agent are made when they are first needed.
 
-    def __init__(self, agents: Iterable[AgentProfile]) -> None:
-        self._lines: dict[tuple[str, Needs], Line] = {}
-        self._groups: dict[_SkillsKey, Group] = {}
+    `moved` is told when an agent comes into a group of their own, so that what is listed in the old one moves along.
+    """
+
+    def __init__(
+        self,
+        queues: Iterable[QueueRules],
+        agents: Iterable[AgentProfile],
+        policy: TierPolicy,
+        moved: Callable[[str, Group, Group], None] = _nobody_listed,
+    ) -> None:
+        queues = tuple(queues)
+        self._moved = moved
+        self.tiers = len(policy.tiers)
+        self.orders = sorted({ORDER_KEPT[rules.agent_order] for rules in queues} or {AgentOrder.LONGEST_IDLE})
+        self.gates: list[Gate] = [Gate(rules.queue, loan) for rules in queues for loan in rules.loans]
+        self.lines: dict[_Key, Line] = {}
+        self.groups: dict[_Key, Group] = {}
+        self._lifo = policy.discipline is Discipline.LIFO
         self._group_of: dict[str, Group] = {}
-        for profile in agents:
-            skills = tuple(sorted(profile.skills.items()))
-            group = self._groups.setdefault(skills, Group(profile.skills))
-            self._group_of[profile.agent_id] = group
+        self._desks: dict[str, dict[int, Line]] = {}
+        self._delays: dict[str, set[float]] = {}
+        self._by_skill: dict[str, list[Group]] = {}
+        self._profiles = {profile.agent_id: profile for profile in agents}
+        for profile in self._profiles.values():
+            self._admit(profile)
 
     def group(self, agent_id: str) -> Group:
         """The group of an agent of this site."""
         return self._group_of[agent_id]
 
-    def line(self, rules: QueueRules, needs: Needs) -> Line:
-        """The line for contacts of this queue with these needs on top of the queue's own."""
-        line = self._lines.get((rules.queue, needs))
+    def delays(self, queue: str) -> Iterable[float]:
+        """The delays with which members see this queue."""
+        return self._delays.get(queue, ())
+
+    def desk(self, agent_id: str) -> dict[int, Line]:
+        """The lines, by tier, of contacts that wait for this agent alone."""
+        return self._desks.get(agent_id, _NO_DESK)
+
+    def desk_line(self, agent_id: str, rules: QueueRules, tier: int) -> Line:
+        """The line of contacts of this tier that wait for this agent alone, from whatever queue."""
+        desk = self._desks.setdefault(agent_id, {})
+        tier = min(tier, self.tiers - 1)
+        if tier not in desk:
+            desk[tier] = Line(rules, Named(agent_id), tier, lifo=self._lifo)
+        return desk[tier]
+
+    def line(self, rules: QueueRules, requires: Requirement, delay_s: float, tier: int) -> Line:
+        """The line of contacts in this queue and tier that require this and whom members up to this delay see."""
+        tier = min(tier, self.tiers - 1)
+        key = (rules.queue, requires, delay_s, tier)
+        line = self.lines.get(key)
         if line is None:
-            line = self._lines[rules.queue, needs] = self._new_line(rules, rules.needs.joined(needs))
+            line = self.lines[key] = self._new_line(rules, requires, delay_s, tier)
         return line
 
-    def _new_line(self, rules: QueueRules, needs: Needs) -> Line:
-        able = [group for group in self._groups.values() if needs.met_by(group.skills)]
-        steps = [able]
-        if rules.agent_order is AgentOrder.MOST_PROFICIENT:
-            by_proficiency: dict[int, list[Group]] = {}
-            for group in able:
-                by_proficiency.setdefault(needs.proficiency_of(group.skills), []).append(group)
-            steps = [by_proficiency[level] for level in sorted(by_proficiency, reverse=True)]
-        line = Line(needs, steps)
-        for group in able:
-            group.lines.append(line)
+    def _admit(self, profile: AgentProfile) -> None:
+        memberships = profile.memberships
+        key: _Key = (
+            tuple(sorted(profile.skills.items())),
+            profile.experience,
+            profile.team,
+            profile.location,
+            None if memberships is None else tuple(sorted((q, m.rank, m.delay_s) for q, m in memberships.items())),
+        )
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = self._new_group(profile)
+            for queue, membership in (memberships or {}).items():
+                self._delays.setdefault(queue, set()).add(membership.delay_s)
+        self._group_of[profile.agent_id] = group
+
+    def _new_group(self, sample: AgentProfile) -> Group:
+        group = Group(sample, self.orders)
+        for skill in sample.skills:
+            self._by_skill.setdefault(skill, []).append(group)
+        return group
+
+    def _new_line(self, rules: QueueRules, requires: Requirement, delay_s: float, tier: int) -> Line:
+        for atom in atoms(requires):
+            if isinstance(atom, Named) and atom.agent_id in self._group_of:
+                self._isolate(atom.agent_id)
+        line = Line(rules, requires, tier, lifo=self._lifo)
+        better = {AgentOrder.MOST_PROFICIENT: -1, AgentOrder.LEAST_PROFICIENT: 1}.get(rules.agent_order, 0)
+        buckets: dict[tuple[int, int], Bucket] = {}
+        for group in self._candidates(requires):
+            membership, gate = self._part(group.sample, rules)
+            if membership is None or membership.delay_s > delay_s or not met(requires, group.sample):
+                continue
+            group.shelve(line, membership.rank, gate, self.tiers)
+            level = better * proficiency(requires, group.sample.skills) if better else 0
+            bucket = buckets.setdefault((membership.rank, level), Bucket(membership.rank, gate))
+            bucket.groups.append(group)
+        line.buckets = [buckets[key] for key in sorted(buckets)]
         return line
+
+    def _candidates(self, requires: Requirement) -> Iterable[Group]:
+        """Groups among which are all that meet the requirement: those with the rarest skill that it insists on."""
+        parts = requires.parts if isinstance(requires, All) else (requires,)
+        indexed = [self._by_skill.get(part.skill, []) for part in parts if isinstance(part, Held)]
+        if not indexed:
+            return self.groups.values()
+        rarest: list[Group] = min(indexed, key=len)
+        return rarest
+
+    def _part(self, sample: AgentProfile, rules: QueueRules) -> tuple[Membership | None, Gate | None]:
+        """The group's part in a queue: its own, or what the queue borrows, with the gate of the loan."""
+        membership = sample.membership(rules.queue)
+        if membership is not None:
+            return membership, None
+        for at, gate in enumerate(each for each in self.gates if each.borrower == rules.queue):
+            if sample.membership(gate.loan.lender) is not None:
+                return Membership(rank=_LENT + at), gate
+        return None, None
+
+    def _isolate(self, agent_id: str) -> None:
+        """Give an agent whom some requirement names a group of their own, which serves all that theirs serves."""
+        if (agent_id,) in self.groups:
+            return
+        known = self._group_of[agent_id]
+        own = self.groups[(agent_id,)] = self._new_group(self._profiles[agent_id])
+        self._group_of[agent_id] = own
+        stay = (each for each, group in self._group_of.items() if group is known)
+        if (other := next(stay, None)) is not None:
+            known.sample = self._profiles[other]
+        for line in (*self.lines.values(),):
+            for bucket in line.buckets:
+                if known in bucket.groups:
+                    bucket.groups.append(own)
+                    own.shelve(line, bucket.rank, bucket.gate, self.tiers)
+        self._moved(agent_id, known, own)
+
+
+_NO_DESK: dict[int, Line] = {}

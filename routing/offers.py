@@ -9,7 +9,7 @@ are talking. The offer stays settled as it was, and the ACD takes note of the ta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from routing.model import Outcome, Race
 
@@ -36,8 +36,7 @@ NEXT: Mapping[tuple[Outcome | None, Outcome], Outcome | Race] = {
 """(outcome so far, None while pending; outcome told) → outcome. No cell is absent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """A proposal made at `made_at`, good until `expires_at`; `outcome` is None while it is pending."""
 
     offer_id: str

@@ -31,20 +31,21 @@ from routing.model import (
     AgentOrder,
     AgentProfile,
     Choice,
-    Needs,
     Outcome,
     Presence,
     QueueRules,
     UnknownAgentError,
 )
+from routing.requirement import ANYONE, met, needing
 from routing.snapshot import AgentView, ContactView, Snapshot
+from routing.trace import Why
 
 CONTACTS = [f"c{n}" for n in range(6)]
 AGENTS = ["ann", "bob", "cat", "dan"]
-NEEDS = [Needs(), Needs.of({"en": 1}), Needs.of({"en": 3}), Needs.of({"vip": 1, "en": 2})]
+NEEDS = [ANYONE, needing({"en": 1}), needing({"en": 3}), needing({"vip": 1, "en": 2})]
 QUEUES = (
     QueueRules("orders"),
-    QueueRules("vip", needs=Needs.of({"vip": 1}), agent_order=AgentOrder.MOST_PROFICIENT, ring_s=7.0),
+    QueueRules("vip", requires=needing({"vip": 1}), agent_order=AgentOrder.MOST_PROFICIENT, ring_s=7.0),
     QueueRules("fast", ring_s=3.0, wrap_up_s=0.0, reject_delay_s=0.0, fault_delay_s=0.0),
 )
 SITES = [
@@ -142,16 +143,16 @@ def waiting(snapshot: Snapshot) -> list[ContactView]:
 
 def may_serve(agent: AgentView, view: ContactView, site: Configured) -> bool:
     """Whether this agent, now, could be offered this contact: by the definition, from scratch."""
-    skills = next((profile.skills for profile in site.agents if profile.agent_id == agent.agent_id), None)
     rules = next(rules for rules in QUEUES if rules.queue == view.entered.queue)
-    needed = [*rules.needs.levels, *view.entered.needs.levels]
+    profile = next((profile for profile in site.agents if profile.agent_id == agent.agent_id), None)
     return (
-        skills is not None
+        profile is not None
         and agent.presence is Presence.AVAILABLE
         and agent.activity is Activity.IDLE
         and agent.reachable
         and agent.spared_until is None
-        and all(skills.get(skill, 0) >= level for skill, level in needed)
+        and met(rules.requires, profile)
+        and met(view.entered.requires, profile)
     )
 
 
@@ -201,7 +202,7 @@ def test_an_offer_is_made_once_and_settles_once(history: list[Given]) -> None:
 def test_a_freed_agent_gets_the_lowest_tier_rank_then_the_oldest_of_those_they_may_serve(history: list[Given]) -> None:
     for moment in moments(history):
         freed = [each for each in moment.decisions if isinstance(each, MakeOffer)]
-        if len(freed) != 1 or freed[0].trace["why"] != "agent_free":
+        if len(freed) != 1 or freed[0].trace.why is not Why.AGENT_FREE:
             continue
         offer = freed[0]
         agent = next(agent for agent in moment.before.agents if agent.agent_id == offer.agent_id)

@@ -23,13 +23,14 @@ from routing.messages import (
     WrapUpFinished,
     WrapUpOver,
 )
-from routing.model import AgentOrder, AgentProfile, Needs, Outcome, Presence, QueueRules
+from routing.model import AgentOrder, AgentProfile, Outcome, Presence, QueueRules
+from routing.requirement import ANYONE, Held, Requirement, atoms, needing
 
 DELAYS_S = {"rejected": 5.0, "busy": 10.0, "unreachable": 5.0, "failed": 5.0}
 WITHDRAWN = ("no_answer", "unreachable", "rescinded")
 QUEUES = (
     QueueRules("orders"),
-    QueueRules("vip", needs=Needs.of({"vip": 1}), agent_order=AgentOrder.MOST_PROFICIENT),
+    QueueRules("vip", requires=needing({"vip": 1}), agent_order=AgentOrder.MOST_PROFICIENT),
 )
 NEEDED: dict[str, dict[str, int]] = {"orders": {}, "vip": {"vip": 1}}
 STAFF: dict[str, dict[str, int]] = {
@@ -40,6 +41,11 @@ STAFF: dict[str, dict[str, int]] = {
     "eve": {"en": 5, "vip": 2},
 }
 RETRAINED = STAFF | {"dan": {"vip": 3}, "cat": {"en": 1}, "eve": {"vip": 5}}
+
+
+def _levels(requires: Requirement) -> list[tuple[str, int]]:
+    """The least levels that a requirement of skills alone asks for."""
+    return [(atom.skill, atom.least) for atom in atoms(requires) if isinstance(atom, Held)]
 
 
 def site(staff: dict[str, dict[str, int]]) -> Configured:
@@ -154,7 +160,7 @@ class NaiveAcd:
             return
         released = self.take_out(known, "rescinded", now) if known is not None else None
         needs = dict(NEEDED[given.queue])
-        for skill, level in given.needs.levels:
+        for skill, level in _levels(given.requires):
             needs[skill] = max(level, needs.get(skill, 0))
         contact = self.contacts[given.contact_id] = NaiveContact(given, needs, given.offers_made)
         contact.n = max(contact.n, known.n if known is not None else 0)
@@ -330,13 +336,15 @@ class TwoCenters(RuleBasedStateMachine):
     @rule(
         contact_id=contact_ids,
         queue=st.sampled_from(["orders", "vip"]),
-        needs=st.sampled_from([Needs(), Needs(), Needs.of({"en": 1}), Needs.of({"en": 4}), Needs.of({"vip": 3})]),
+        requires=st.sampled_from([ANYONE, ANYONE, needing({"en": 1}), needing({"en": 4}), needing({"vip": 3})]),
         tier=st.integers(0, 2),
         age_s=st.sampled_from([0.0, 0.0, 30.0]),
         preferred=st.none() | agent_ids,
     )
-    def enter(self, contact_id: str, queue: str, needs: Needs, tier: int, age_s: float, preferred: str | None) -> None:
-        given = Entered(contact_id, queue, needs, tier, self.now - age_s, preferred)
+    def enter(
+        self, contact_id: str, queue: str, requires: Requirement, tier: int, age_s: float, preferred: str | None
+    ) -> None:
+        given = Entered(contact_id, queue, requires, tier, self.now - age_s, preferred)
         self.naive.entered(given, self.now)
         self.compare(given)
 

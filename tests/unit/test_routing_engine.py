@@ -20,14 +20,14 @@ from routing.model import (
     Activity,
     AgentOrder,
     Choice,
-    Needs,
     Outcome,
     Presence,
     QueueRules,
 )
+from routing.requirement import needing
 from tests.acd import agent, entered, offers, run, settled, site, staffed
 
-EN = Needs.of({"en": 1})
+EN = needing({"en": 1})
 
 
 def test_a_contact_is_offered_at_once_to_the_agent_idle_longest() -> None:
@@ -43,27 +43,34 @@ def test_a_contact_is_offered_at_once_to_the_agent_idle_longest() -> None:
 def test_the_trace_says_why_this_pair() -> None:
     rules = QueueRules("orders", agent_order=AgentOrder.MOST_PROFICIENT)
     acd = staffed(site({"ann": {"en": 2}, "bob": {"en": 4}, "mute": {}}, rules))
-    offer = acd.step(entered("c1", 8.0, needs=EN, preferred_agent="mute"), 10.0)[-1]
+    offer = acd.step(entered("c1", 8.0, requires=EN, preferred_agent="mute"), 10.0)[-1]
     assert isinstance(offer, MakeOffer)
-    assert offer.trace == {
+    assert offer.trace.as_dict() == {
         "why": "arrival",
-        "candidates": 1,
-        "proficiency": 4,
-        "idle_s": 8.0,
+        "queue": "orders",
+        "step": 0,
+        "requires": "en >= 1",
+        "rank": 1,
         "value_tier": 1,
         "wait_s": 2.0,
-        "excluded": [("mute", "lacks_skills")],
+        "score": 2.0,
+        "idle_s": 8.0,
+        "proficiency": 4,
+        "heads": [["bob", 2.0]],
+        "excluded": [["mute", "may_not_serve"]],
+        "comeback": False,
+        "overdue": False,
     }
 
 
 def test_an_agent_without_the_skills_is_never_offered_the_contact() -> None:
     acd = staffed(site({"ann": {"en": 2}}))
-    assert acd.step(entered("c1", 10.0, needs=Needs.of({"en": 3})), 10.0) == []
+    assert acd.step(entered("c1", 10.0, requires=needing({"en": 3})), 10.0) == []
     assert [view.entered.contact_id for view in acd.snapshot().queues[0].waiting] == ["c1"]
 
 
 def test_the_needs_of_the_queue_bind_every_contact_in_it() -> None:
-    acd = staffed(site({"ann": {"en": 2}, "bob": {}}, QueueRules("orders", needs=Needs.of({"en": 2}))))
+    acd = staffed(site({"ann": {"en": 2}, "bob": {}}, QueueRules("orders", requires=needing({"en": 2}))))
     assert offers(acd.step(entered("c1", 10.0), 10.0)) == [("c1", "ann")]
     assert offers(acd.step(entered("c2", 10.0), 10.0)) == []
 
@@ -75,7 +82,7 @@ def test_a_freed_agent_gets_the_highest_tier_then_the_oldest_then_the_lower_id()
         50.0,
         entered("young", 40.0),
         entered("old-b", 20.0),
-        entered("old-a", 20.0, needs=EN),
+        entered("old-a", 20.0, requires=EN),
         entered("vip", 49.0, value_tier=0),
     )
     acd.step(DeviceChanged("ann", reachable=True), 50.0)
@@ -98,7 +105,7 @@ def test_a_refused_contact_goes_to_the_next_agent_at_once_and_keeps_its_age() ->
     made = decisions[-1]
     assert isinstance(made, MakeOffer)
     assert made.offer_id == "c1.o2"
-    assert made.trace["excluded"] == [("ann", "rejected")]
+    assert made.trace.excluded == (("ann", "rejected"),)
 
 
 @pytest.mark.parametrize(
@@ -160,13 +167,13 @@ def test_a_contact_moved_by_a_rule_has_its_offer_rescinded() -> None:
 
 
 def test_a_contact_that_enters_another_queue_keeps_its_age_and_never_repeats_an_offer_id() -> None:
-    acd = staffed(site({"ann": {}, "bob": {"vip": 1}}, QueueRules("orders"), QueueRules("vip", Needs.of({"vip": 1}))))
+    acd = staffed(site({"ann": {}, "bob": {"vip": 1}}, QueueRules("orders"), QueueRules("vip", needing({"vip": 1}))))
     acd.step(entered("c1", 10.0), 10.0)
     decisions = acd.step(entered("c1", 10.0, queue="vip"), 15.0)
     assert decisions[0] == RescindOffer("c1.o1", "c1", Outcome.RESCINDED)
     made = decisions[-1]
     assert isinstance(made, MakeOffer)
-    assert (made.offer_id, made.agent_id, made.trace["wait_s"]) == ("c1.o2", "bob", 5.0)
+    assert (made.offer_id, made.agent_id, made.trace.wait_s) == ("c1.o2", "bob", 5.0)
 
 
 def test_a_contact_that_moves_competes_at_once_for_the_agent_it_releases() -> None:
@@ -262,7 +269,7 @@ def test_the_preferred_agent_serves_if_ready_even_if_another_is_idle_longer() ->
     acd = staffed(site({"ann": {}, "bob": {}}))
     made = acd.step(entered("c1", 10.0, preferred_agent="bob"), 10.0)[-1]
     assert isinstance(made, MakeOffer)
-    assert (made.agent_id, made.trace["why"]) == ("bob", "affinity")
+    assert (made.agent_id, made.trace.why) == ("bob", "affinity")
     assert offers(acd.step(entered("c2", 11.0, preferred_agent="bob"), 11.0)) == [("c2", "ann")]
 
 

@@ -1,39 +1,14 @@
-"""Needs, the lazy heap, groups and lines, one agent: the parts of the ACD by themselves."""
+"""the lazy heap, groups and lines, one agent: the parts of the ACD by themselves."""
 
 import pytest
 
 from routing.agents import Agent, AgentSignal
 from routing.heap import LazyHeap
 from routing.match import Matching
-from routing.model import RONA, Activity, AgentOrder, AgentProfile, Choice, Needs, Outcome, Presence, QueueRules
+from routing.model import RONA, Activity, AgentOrder, AgentProfile, Choice, Outcome, Presence, QueueRules
 from routing.offers import Offer
-from routing.priority import priority
-
-
-def test_needs_are_canonical_and_join_to_the_higher_level() -> None:
-    assert Needs.of({"en": 2, "vip": 1}) == Needs.of({"vip": 1, "en": 2})
-    assert hash(Needs.of({"en": 2, "vip": 1})) == hash(Needs.of({"vip": 1, "en": 2}))
-    assert Needs.of({"en": 2}).joined(Needs.of({"en": 3, "vip": 1})) == Needs.of({"en": 3, "vip": 1})
-
-
-def test_a_skill_that_is_not_held_meets_no_need() -> None:
-    assert Needs.of({}).met_by({})
-    assert Needs.of({"en": 2}).met_by({"en": 2})
-    assert not Needs.of({"en": 2}).met_by({"en": 1})
-    assert not Needs.of({"en": 1}).met_by({"vip": 5})
-
-
-def test_a_proficiency_outside_1_to_5_is_refused() -> None:
-    with pytest.raises(AssertionError):
-        Needs.of({"en": 0})
-    with pytest.raises(AssertionError):
-        Needs.of({"en": 6})
-
-
-def test_a_lower_tier_rank_comes_before_age_and_age_before_the_id() -> None:
-    assert priority(0, 50.0, "z") < priority(1, 10.0, "a")
-    assert priority(1, 10.0, "z") < priority(1, 11.0, "a")
-    assert priority(1, 10.0, "a") < priority(1, 10.0, "b")
+from routing.policy import ANY_TIER
+from routing.requirement import needing
 
 
 def test_the_head_of_a_lazy_heap_is_alive_after_any_removal() -> None:
@@ -71,19 +46,25 @@ def test_a_lazy_heap_does_not_keep_its_dead() -> None:
 
 def test_the_most_proficient_group_with_an_idle_agent_comes_first_and_longest_idle_decides_within() -> None:
     profiles = [AgentProfile("able", {"en": 3}), AgentProfile("best", {"en": 5}), AgentProfile("peer", {"en": 3})]
-    matching = Matching([*profiles, AgentProfile("mute", {})])
-    line = matching.line(QueueRules("q", agent_order=AgentOrder.MOST_PROFICIENT), Needs.of({"en": 1}))
-    for idle in [(30.0, "able"), (40.0, "best"), (20.0, "peer"), (1.0, "mute")]:
-        matching.group(idle[1]).add(idle)
-    assert line.first_agent(())[0] == "best"
-    matching.group("best").remove((40.0, "best"))
-    assert line.first_agent(())[0] == "peer"
-    assert line.first_agent({"peer"})[0] == "able"
-    assert line.first_agent({"peer", "able"})[0] == "peer"
+    rules = QueueRules("q", agent_order=AgentOrder.MOST_PROFICIENT)
+    matching = Matching([rules], [*profiles, AgentProfile("mute", {})], ANY_TIER)
+    line = matching.line(rules, needing({"en": 1}), 0.0, 0)
+    for ready_since, agent_id in [(30.0, "able"), (40.0, "best"), (20.0, "peer"), (1.0, "mute")]:
+        matching.group(agent_id).add(AgentOrder.LONGEST_IDLE, (0.0, ready_since, agent_id))
+
+    def first(passed_over: set[str]) -> str:
+        return line.first_agent(passed_over)[1][0][2]
+
+    assert first(set()) == "best"
+    matching.group("best").remove(AgentOrder.LONGEST_IDLE, (0.0, 40.0, "best"))
+    assert first(set()) == "peer"
+    assert first({"peer"}) == "able"
+    assert first({"peer", "able"}) == "peer"
 
 
 def test_agents_with_equal_skills_share_a_group() -> None:
-    matching = Matching([AgentProfile("a", {"en": 3, "vip": 1}), AgentProfile("b", {"vip": 1, "en": 3})])
+    agents = [AgentProfile("a", {"en": 3, "vip": 1}), AgentProfile("b", {"vip": 1, "en": 3})]
+    matching = Matching([QueueRules("q")], agents, ANY_TIER)
     assert matching.group("a") is matching.group("b")
 
 

@@ -13,16 +13,16 @@ from routing.messages import (
 )
 from routing.model import (
     Activity,
-    Needs,
     Outcome,
     Presence,
     QueueRules,
     UnknownAgentError,
     UnknownQueueError,
 )
+from routing.requirement import needing
 from tests.acd import agent, entered, offers, run, settled, site, staffed
 
-EN = Needs.of({"en": 1})
+EN = needing({"en": 1})
 
 
 def test_a_phone_picked_up_as_its_time_ran_out_is_talking_and_the_next_offer_is_rescinded() -> None:
@@ -38,9 +38,9 @@ def test_a_phone_picked_up_as_its_time_ran_out_is_talking_and_the_next_offer_is_
 
 def test_an_agent_reserved_anew_passes_that_contact_on_when_the_withdrawn_offer_turns_out_picked_up() -> None:
     acd = staffed(site({"ann": {"en": 1}, "bob": {}}))
-    acd.step(entered("c1", 10.0, needs=EN), 10.0)
+    acd.step(entered("c1", 10.0, requires=EN), 10.0)
     acd.step(DeviceChanged("ann", reachable=False), 11.0)
-    acd.step(entered("c2", 11.0, value_tier=0, needs=EN), 11.0)
+    acd.step(entered("c2", 11.0, value_tier=0, requires=EN), 11.0)
     acd.step(DeviceChanged("ann", reachable=True), 12.0)
     assert agent(acd, "ann").contact_id == "c2"
     decisions = acd.step(settled("c1.o1", Outcome.ACCEPTED), 12.1)
@@ -70,7 +70,7 @@ def test_a_contact_for_an_unknown_queue_is_refused_and_changes_nothing() -> None
 
 def test_a_new_site_gives_an_agent_a_skill_and_at_once_the_contact_that_needs_it() -> None:
     acd = staffed(site({"ann": {}}))
-    acd.step(entered("c1", 10.0, needs=EN), 10.0)
+    acd.step(entered("c1", 10.0, requires=EN), 10.0)
     made = acd.step(site({"ann": {"en": 3}}), 20.0)
     assert offers(made) == [("c1", "ann")]
     assert acd.snapshot().queues[0].waiting[0].entered.entered_at == 10.0

@@ -1,0 +1,92 @@
+"""A contact's reach over its wait: which agents it may be given to, widening rung by rung with its step clock.
+
+Three things change the reach as the clock runs: the queue's steps, the end of the time in which only experienced
+agents serve the tier (while any of them is logged in), and the delays after which back-up members see the queue. A
+ladder holds all three for one queue, tier and requirement, worked out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from routing.model import QueueRules
+from routing.policy import Tier
+from routing.requirement import Experience, Requirement, asked, both, show
+
+CLOCK_GRAIN_S = 1e-6
+"""Instants are floats since the epoch: a timer may wake a contact this much before its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """From `at_s` on the step clock: who is required, by which step. `skip`: leave it while nobody is logged in.
+
+    `experienced` asks for the tier's experience besides; None if the tier asks for none. `skills` are those that the
+    requirement asks for; `text` spells it out.
+    """
+
+    at_s: float
+    step: int
+    requires: Requirement
+    experienced: Requirement | None
+    skip: bool
+    skills: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Rungs from the first, the delays of the queue's back-up members in order, and when the last step ends.
+
+    Until `spill_s` the experienced come first.
+    """
+
+    rungs: tuple[Rung, ...]
+    spill_s: float
+    delays: tuple[float, ...]
+    exit_at_s: float | None
+
+    def rung(self, clock_s: float, at_least: int = 0) -> int:
+        """The index of the rung that the clock has reached, or `at_least` if that is higher."""
+        index = at_least
+        while index + 1 < len(self.rungs) and self.rungs[index + 1].at_s <= clock_s + CLOCK_GRAIN_S:
+            index += 1
+        return index
+
+    def delay_s(self, clock_s: float) -> float:
+        """The longest delay that is over: members with a longer one do not see the contact yet."""
+        over = 0.0
+        for delay_s in self.delays:
+            if delay_s > clock_s + CLOCK_GRAIN_S:
+                break
+            over = delay_s
+        return over
+
+    def leaves(self, clock_s: float) -> bool:
+        """Whether the last step is over."""
+        return self.exit_at_s is not None and self.exit_at_s <= clock_s + CLOCK_GRAIN_S
+
+    def next_s(self, clock_s: float, rung: int) -> float | None:
+        """The clock at which the reach changes next; None if it stays as it is."""
+        after = clock_s + CLOCK_GRAIN_S
+        changes = [each.at_s for each in self.rungs[rung + 1 :] if each.at_s > after][:1]
+        changes += [delay_s for delay_s in self.delays if delay_s > after][:1]
+        changes += [at_s for at_s in (self.spill_s, self.exit_at_s) if at_s is not None and at_s > after]
+        return min(changes, default=None)
+
+
+def ladder(rules: QueueRules, tier: Tier, requires: Requirement, delays: Iterable[float]) -> Ladder:
+    """The ladder of a contact that requires this in a queue; `delays` are those of the queue's members."""
+    rungs = []
+    for index, step in enumerate(rules.steps):
+        required = both(rules.requires, requires, step.requires)
+        experienced = both(required, Experience(tier.experience)) if tier.experience > 0 else None
+        skills, text = asked(required), show(required)
+        rungs.append(Rung(step.after_s, index, required, experienced, step.skip_if_unstaffed, skills, text))
+    return Ladder(
+        rungs=tuple(rungs),
+        spill_s=tier.spill_s if tier.experience > 0 else 0.0,
+        delays=tuple(sorted({delay_s for delay_s in delays if delay_s > 0})),
+        exit_at_s=rules.exit_after_s if rules.exit_to is not None else None,
+    )

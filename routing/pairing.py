@@ -1,0 +1,315 @@
+"""The two searches that keep work conserved: a contact that waits looks for an agent, a free agent for a contact.
+
+Only two small things can ever break the promise that no contact waits while an agent who may serve it is ready, and
+each is mended where it happens: a contact begins to wait or its reach widens (`wait`), or an agent becomes ready
+(`free`). Everything else is bookkeeping around these two.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import NamedTuple
+
+from routing.agents import Agent
+from routing.board import Board
+from routing.contacts import Contact
+from routing.ladder import CLOCK_GRAIN_S
+from routing.match import Line
+from routing.messages import CallbackOver, Diverted, StepTaken
+from routing.model import Activity, Exit, Outcome, Presence
+from routing.offers import Offer
+from routing.order import Next, SortKey
+from routing.requirement import Requirement, met
+from routing.standing import Standing
+from routing.trace import TOLD_MAX, OfferTrace, Why
+
+
+class Reach(NamedTuple):
+    """Where a contact belongs: a line, on which rung and why, or the way out of its queue."""
+
+    line: Line
+    rung: int
+    why: str
+    exit_to: Exit | None = None
+
+
+class Pairing:
+    """Finds pairs on one board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    # --- a contact looks for an agent -----------------------------------------------------------------------------
+
+    def wait(self, contact: Contact, now: float, why: Why = Why.ARRIVAL) -> None:
+        """A contact in no line begins to wait, or goes on: offer it to the best ready agents, else put it in line."""
+        if contact.waiting_since is None:
+            contact.waiting_since = now
+        if contact.away is not None:
+            return
+        if contact.superseded_by is not None:
+            self._board.stand_still(contact, now)
+            self._board.forget(contact)
+            self._board.decisions.append(CallbackOver(contact.contact_id, "returned", contact.superseded_by))
+            return
+        if not self._place(contact, now):
+            return
+        if self._at_desk(contact):
+            agent = self._board.agents[contact.entered.preferred_agent or ""]
+            if agent.ready:
+                self.offer_to_preferred(contact, agent, now)
+                return
+        elif self._board.idle and self._offer_to_first(contact, why, now):
+            return
+        self._board.push(contact, now)
+
+    def widen(self, contact: Contact, now: float) -> None:
+        """The reach of a waiting contact may have changed: it looks again, with the same key."""
+        if contact.away is None:
+            self._board.pull(contact)
+            self.wait(contact, now, Why.STEP)
+
+    def reach(self, contact: Contact, now: float) -> Reach:
+        """Where a waiting contact belongs now, by its step clock and by who is logged in."""
+        board, entered, ladder = self._board, contact.entered, contact.ladder
+        clock_s = contact.clock(now)
+        exit_to = None if entered.callback else contact.rules.exit_to
+        if exit_to is not None and ladder.leaves(clock_s):
+            return Reach(contact.line, contact.rung, "last_step", exit_to)
+        if contact.preferred_until_s > clock_s + CLOCK_GRAIN_S and self._is_preferred_there(contact):
+            line = board.matching.desk_line(entered.preferred_agent or "", contact.rules, entered.value_tier)
+            return Reach(line, contact.rung, "preferred")
+        index, why, delay_s = ladder.rung(clock_s, contact.rung), "time", ladder.delay_s(clock_s)
+        while ladder.rungs[index].skip and not self._anybody(contact, ladder.rungs[index].requires):
+            if index + 1 == len(ladder.rungs):
+                if exit_to is not None:
+                    return Reach(contact.line, index, "unstaffed", exit_to)
+                break
+            index, why = index + 1, "unstaffed"
+        requires, experienced = ladder.rungs[index].requires, ladder.rungs[index].experienced
+        if experienced is not None and clock_s + CLOCK_GRAIN_S < ladder.spill_s and self._anybody(contact, experienced):
+            requires = experienced
+        return Reach(board.matching.line(contact.rules, requires, delay_s, entered.value_tier), index, why)
+
+    def _anybody(self, contact: Contact, requires: Requirement) -> bool:
+        """Whether anybody is logged in who meets this, back-up members who do not see the contact yet included."""
+        longest_s = contact.ladder.delays[-1] if contact.ladder.delays else 0.0
+        line = self._board.matching.line(contact.rules, requires, longest_s, contact.entered.value_tier)
+        return line.staffed
+
+    def _place(self, contact: Contact, now: float) -> bool:
+        """Bring a contact to its line, and tell its step if that changed; False if it has left its queue instead."""
+        reach = self.reach(contact, now)
+        if reach.exit_to is not None:
+            self.divert(contact, reach.exit_to, reach.why, now)
+            return False
+        contact.rung, contact.line = reach.rung, reach.line
+        rung = contact.ladder.rungs[reach.rung]
+        if rung.step != contact.step_told:
+            contact.step_told = rung.step
+            step = StepTaken(contact.contact_id, contact.rules.queue, rung.step, reach.why, rung.text)
+            self._board.decisions.append(step)
+        return True
+
+    def divert(self, contact: Contact, exit_to: Exit, why: str, now: float) -> None:
+        """The contact, in no line, leaves its queue by rule; it is out of the books."""
+        self._board.stand_still(contact, now)
+        self._board.forget(contact)
+        self._board.decisions.append(Diverted(contact.contact_id, contact.rules.queue, exit_to, why))
+
+    def _is_preferred_there(self, contact: Contact) -> bool:
+        """Whether it makes sense to wait for the preferred agent: at work, with a phone, and able to serve."""
+        agent = self._board.agents.get(contact.entered.preferred_agent or "")
+        return (
+            agent is not None
+            and _worth_waiting_for(agent)
+            and agent.agent_id not in contact.refusals
+            and self.may_serve(agent, contact)
+        )
+
+    def may_serve(self, agent: Agent, contact: Contact) -> bool:
+        """Whether the agent is of the contact's queue and meets what it requires in its widest step or this one."""
+        if agent.profile.membership(contact.rules.queue) is None:
+            return False
+        rungs = contact.ladder.rungs
+        return any(met(rung.requires, agent.profile) for rung in (rungs[min(contact.rung, len(rungs) - 1)], rungs[-1]))
+
+    def _at_desk(self, contact: Contact) -> bool:
+        desk = self._board.matching.desk(contact.entered.preferred_agent or "")
+        return desk.get(contact.line.tier) is contact.line
+
+    def offer_to_preferred(self, contact: Contact, agent: Agent, now: float) -> None:
+        """Offer a contact in no line to its preferred agent, who is ready."""
+        trace = self._trace(Why.AFFINITY, contact, agent, rank=0, heads=((agent.agent_id, 0.0),), now=now)
+        self._board.offer(contact, agent, trace, now)
+
+    def _offer_to_first(self, contact: Contact, why: Why, now: float) -> bool:
+        """Offer the contact to as many of the best idle agents as its queue rings at once; False if there is none."""
+        board = self._board
+        bucket, heads = contact.line.first_agent(contact.refusals)
+        for _ in range(contact.rules.ring_several):
+            if bucket is None:
+                break
+            agent = board.agents[heads[0][2]]
+            trace = self._trace(why, contact, agent, rank=bucket.rank, heads=_standings(heads), now=now)
+            board.offer(contact, agent, trace, now)
+            if len(contact.offers) < contact.rules.ring_several:
+                bucket, heads = contact.line.first_agent({**contact.refusals}) if board.idle else (None, [])
+        return bool(contact.offers)
+
+    # --- an agent looks for a contact -----------------------------------------------------------------------------
+
+    def free(self, agent: Agent, now: float) -> None:
+        """An agent may have become ready: give them the first contact they may serve, else list them as idle."""
+        board = self._board
+        if agent.retired and agent.activity is Activity.IDLE:
+            if agent.agent_id in board.agents:
+                board.dismiss(agent)
+            return
+        if not agent.ready:
+            self._miss(agent, now)
+            return
+        if agent.agent_id in board.idle:
+            return
+        matching = board.matching
+        found = board.order.next_contact(matching.group(agent.agent_id), matching.desk(agent.agent_id).values(), now)
+        if found is None:
+            board.list(agent)
+            return
+        contact = board.contacts[found.contact_id]
+        board.pull(contact)
+        board.offer(contact, agent, self._trace_of(found, contact, agent, now), now)
+
+    def withdraw(self, offer: Offer, outcome: Outcome, now: float) -> None:
+        """Take an offer back from a phone that does not answer; its contact waits on, unless another phone rings."""
+        contact, agent = self._board.rescind(offer, outcome, now)
+        self.after_offer(contact, agent, now)
+
+    def after_offer(self, contact: Contact, agent: Agent, now: float) -> None:
+        """An offer came to nothing: the contact waits on, unless another phone rings; the agent may be free."""
+        if not contact.offers:
+            self.wait(contact, now)
+        self.free(agent, now)
+
+    def _miss(self, agent: Agent, now: float) -> None:
+        """The agent cannot be asked: who waits for what they no longer are, looks again."""
+        if self._board.matching.desk(agent.agent_id) and not _worth_waiting_for(agent):
+            for line in self._board.matching.desk(agent.agent_id).values():
+                self._look_again(line, now)
+        group = None if agent.retired or agent.staffed else self._board.matching.group(agent.agent_id)
+        if group is not None and not group.staffed:
+            for line in [line for shelf in group.shelves for lines in shelf.tiers for line in lines]:
+                self._look_again(line, now)
+
+    def _look_again(self, line: Line, now: float) -> None:
+        """Those contacts of a line whose reach is another by now."""
+        for _, contact_id in sorted(line.waiting.live()):
+            contact = self._board.contacts.get(contact_id)
+            if contact is not None and contact.line is line and self.reach(contact, now)[:2] != (line, contact.rung):
+                self.widen(contact, now)
+
+    def rematch(self, now: float) -> None:
+        """Match all who wait with all who are ready, in the order of service; for a state that was not grown here."""
+        waiting = [contact for contact in self._board.contacts.values() if contact.waits]
+        for contact in waiting:
+            self._board.pull(contact)
+        self.place_all(waiting, now)
+
+    def place_all(self, waiting: list[Contact], now: float) -> None:
+        """These contacts, which wait but are in no line, look for agents in the order of service."""
+        order = self._board.order
+        exhausted: set[Line] = set()
+
+        def key(contact: Contact) -> SortKey:
+            entered = contact.entered
+            return order.sort_key(entered.value_tier, entered.entered_at, entered.contact_id, now)
+
+        for contact in sorted(waiting, key=key):
+            if self._board.contacts.get(contact.contact_id) is not contact or contact.away is not None:
+                continue
+            if not self._place(contact, now):
+                continue
+            if contact.line not in exhausted and self._look(contact, now):
+                continue
+            exhausted.add(contact.line)
+            self._board.push(contact, now)
+
+    def _look(self, contact: Contact, now: float) -> bool:
+        if not self._at_desk(contact):
+            return bool(self._board.idle) and self._offer_to_first(contact, Why.REMATCH, now)
+        agent = self._board.agents[contact.entered.preferred_agent or ""]
+        if agent.ready:
+            self.offer_to_preferred(contact, agent, now)
+        return bool(contact.offers)
+
+    # --- why ------------------------------------------------------------------------------------------------------
+
+    def _trace_of(self, found: Next, contact: Contact, agent: Agent, now: float) -> OfferTrace:
+        return self._trace(
+            Why.AGENT_FREE,
+            contact,
+            agent,
+            rank=found.rank,
+            heads=self._board.order.scores(found, now),
+            now=now,
+            overdue=found.overdue,
+        )
+
+    def _trace(
+        self,
+        why: Why,
+        contact: Contact,
+        agent: Agent,
+        *,
+        rank: int,
+        heads: tuple[tuple[str, float], ...],
+        now: float,
+        overdue: bool = False,
+    ) -> OfferTrace:
+        entered, line = contact.entered, contact.line
+        skills = contact.ladder.rungs[contact.rung].skills
+        excluded = () if contact.not_preferred is None and not contact.refusals else _excluded(contact, agent)
+        return OfferTrace(
+            why,
+            contact.rules.queue,
+            contact.step_told,
+            line.requires,
+            rank,
+            entered.value_tier,
+            now - entered.entered_at,
+            self._board.order.score(entered.value_tier, entered.entered_at, now),
+            now - agent.ready_since,
+            sum(map(agent.profile.skills.get, skills, repeat(0))),
+            heads,
+            excluded,
+            contact.comeback,
+            overdue,
+        )
+
+
+def _standings(heads: list[Standing]) -> tuple[tuple[str, float], ...]:
+    """The idle agents compared, by measure; where the measure says nothing, by when they became ready."""
+    return tuple((agent_id, measure or ready_since) for measure, ready_since, agent_id in heads[:TOLD_MAX])
+
+
+def _excluded(contact: Contact, chosen: Agent) -> tuple[tuple[str, str], ...]:
+    """Who might have been expected instead, and why not: the preferred agent, then the last to let an offer go."""
+    told: list[tuple[str, str]] = []
+    if contact.not_preferred is not None and contact.entered.preferred_agent is not None:
+        told.append((contact.entered.preferred_agent, contact.not_preferred))
+    for offer in reversed(contact.refusals.values()):
+        if len(told) == TOLD_MAX:
+            break
+        if offer.outcome is not None and offer.agent_id != chosen.agent_id:
+            told.append((offer.agent_id, offer.outcome.value))
+    return tuple(told)
+
+
+def _worth_waiting_for(agent: Agent) -> bool:
+    """Whether the agent is at work, and will be for the next contact too."""
+    return (
+        not agent.retired
+        and agent.presence is Presence.AVAILABLE
+        and (agent.requested_next is None or agent.activity is Activity.IDLE)
+        and agent.reachable
+    )

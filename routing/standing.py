@@ -1,0 +1,58 @@
+"""Where an agent stands among the idle, for each agent order: a key that does not change while they are idle.
+
+Smaller comes first. All keys end in `(ready_since, agent id)`, so each order is total and ties go to the longest
+idle. Two of the measures move with time, in a way that lets idle agents keep their order:
+
+- Occupancy forgets exponentially with `FORGET_S`: while idle, everybody's falls by the same factor, so the order of
+  `ln(occupancy) + t / FORGET_S` stands still.
+- Weighted shares are dealt by stride scheduling (Waldspurger and Weihl 1995): a contact moves its agent ahead by
+  `1 / weight`, and who is least far ahead is next.
+"""
+
+from __future__ import annotations
+
+from math import exp, inf, log
+from typing import TYPE_CHECKING, TypeAlias
+
+from routing.model import AgentOrder
+
+if TYPE_CHECKING:
+    from routing.agents import Agent
+
+FORGET_S = 1_800.0
+"""After this long, an hour's work counts 1/e of what it counted."""
+
+Standing: TypeAlias = tuple[float, float, str]
+"""(measure, ready_since, agent id)."""
+
+ORDER_KEPT: dict[AgentOrder, AgentOrder] = {
+    **{order: order for order in AgentOrder},
+    AgentOrder.MOST_PROFICIENT: AgentOrder.LONGEST_IDLE,
+    AgentOrder.LEAST_PROFICIENT: AgentOrder.LONGEST_IDLE,
+}
+"""By which order the idle of one group are kept: within a group all are equally proficient."""
+
+
+def standing(agent: Agent, order: AgentOrder) -> Standing:
+    """The key of an idle agent for an order that `ORDER_KEPT` keeps."""
+    match order:
+        case AgentOrder.LEAST_OCCUPIED:
+            occupancy = agent.occupancy
+            measure = log(occupancy) + agent.occupancy_at / FORGET_S if occupancy > 0 else -inf
+        case AgentOrder.FEWEST_CONTACTS:
+            measure = float(agent.contacts)
+        case AgentOrder.ROUND_ROBIN:
+            measure = float(agent.turn)
+        case AgentOrder.LINEAR:
+            measure = float(agent.place)
+        case AgentOrder.WEIGHTED:
+            measure = agent.stride
+        case _:
+            measure = 0.0
+    return (measure, agent.ready_since, agent.agent_id)
+
+
+def occupancy_after(occupancy: float, elapsed_s: float, *, busy: bool) -> float:
+    """The occupancy after so long all busy or all idle; exponential forgetting keeps it in [0, 1]."""
+    kept = exp(-max(elapsed_s, 0.0) / FORGET_S)
+    return 1.0 - (1.0 - occupancy) * kept if busy else occupancy * kept
