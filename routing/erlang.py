@@ -6,12 +6,11 @@ exponential). Traffic is in erlangs, arrival rate × AHT. Sums have positive ter
 likeliest state: recursions without factorials that neither cancel nor overflow, whatever the size of the center.
 
 Sources: Erlang (1917) for B and C; Palm (1946) for A, in the notation of Mandelbaum and Zeltyn, "The Palm/Erlang-A
-queue" (2005); Cobham (1954) for priorities; Halfin and Whitt (1981), Garnett, Mandelbaum and Reiman (2002) for the
-approximations of large centers.
+queue" (2005). What builds on them (callers who come back, bounded lines, tiers, large centers): `routing.staffing`.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias
@@ -231,93 +230,6 @@ class ErlangA:
 Waiting: TypeAlias = ErlangC | ErlangA
 
 
-def with_redials(agents: int, erlangs: float, aht_s: float, patience_s: float, redial_share: float) -> ErlangA:
-    """Erlang A when `redial_share` in [0, 1) of those who give up call again later; `erlangs` counts first calls only.
-
-    The fixed point a' (1 − redial_share × abandonment(a')) = a; unique, as the left side grows with a'.
-    """
-    assert 0 <= redial_share < 1
-
-    def enough(tried: float) -> bool:
-        return tried * (1.0 - redial_share * ErlangA.of(agents, tried, aht_s, patience_s).abandonment) >= erlangs
-
-    return ErlangA.of(agents, least(enough, erlangs, erlangs / (1.0 - redial_share)), aht_s, patience_s)
-
-
-# ---- A bounded line, and priorities ----
-
-
-@dataclass(frozen=True, slots=True)
-class BoundedLine:
-    """The steady state of M/M/s/s+places: contacts never give up, but only so many may wait. Made by `of`."""
-
-    p_blocked: float
-    """Probability that a contact finds every place taken and is turned away."""
-    p_wait: float
-    """Probability that an accepted contact must wait."""
-    waiting: float
-    """Mean number of waiting contacts."""
-    asa_s: float
-    """Mean wait of accepted contacts."""
-
-    @classmethod
-    def of(cls, agents: int, places: int, erlangs: float, aht_s: float) -> "BoundedLine":
-        """The steady state, at any traffic > 0: Erlang B's recursion carried on through the waiting places."""
-        assert agents >= 1
-        assert places >= 0
-        assert min(erlangs, aht_s) > 0
-        full = all_busy = erlang_b(agents, erlangs)
-        waiting = 0.0
-        for place in range(1, places + 1):
-            full = erlangs * full / (agents + erlangs * full)
-            all_busy = all_busy * (1.0 - full) + full
-            waiting = waiting * (1.0 - full) + place * full
-        accepted = 1.0 - full
-        return cls(full, (all_busy - full) / accepted, waiting, waiting * aht_s / (erlangs * accepted))
-
-
-def priority_waits_s(agents: int, erlangs: Sequence[float], aht_s: float) -> list[float]:
-    """Mean wait of each value tier, highest first, when a free agent always takes the highest waiting (Cobham).
-
-    `erlangs` is the traffic of each tier; a contact being served is not interrupted. Raises UnstableQueue.
-    """
-    total = math.fsum(erlangs)
-    residual_s = erlang_c(agents, total) * aht_s / agents
-    waits_s, higher = [], 0.0
-    for traffic in erlangs:
-        served_before = higher + traffic / agents
-        waits_s.append(residual_s / ((1.0 - higher) * (1.0 - served_before)))
-        higher = served_before
-    return waits_s
-
-
-# ---- Large centers: agents = a + β √a ----
-
-
-def square_root_agents(erlangs: float, beta: float) -> int:
-    """Agents by the square-root rule, ⌈a + β √a⌉; `beta` is the grade of service, 0.5 to 2 in practice."""
-    return math.ceil(erlangs + beta * math.sqrt(erlangs))
-
-
-def halfin_whitt(beta: float) -> float:
-    """Erlang C of many agents staffed by `beta` > 0: 1 ÷ (1 + β Φ(β) ÷ φ(β))."""
-    assert beta > 0
-    return _hazard(-beta) / (_hazard(-beta) + beta)
-
-
-def garnett_p_wait(beta: float, aht_per_patience: float) -> float:
-    """P(W>0) of Erlang A with many agents staffed by `beta` (of any sign), at AHT ÷ patience > 0."""
-    root = math.sqrt(aht_per_patience)
-    return _hazard(-beta) / (_hazard(-beta) + root * _hazard(beta / root))
-
-
-def garnett_abandonment(agents: int, beta: float, aht_per_patience: float) -> float:
-    """Abandonment of Erlang A with many agents staffed by `beta`, at AHT ÷ patience > 0."""
-    root = math.sqrt(aht_per_patience)
-    given_wait = root / math.sqrt(agents) * (_hazard(beta / root) - beta / root)
-    return garnett_p_wait(beta, aht_per_patience) * given_wait
-
-
 # ---- Helpers ----
 
 
@@ -388,13 +300,3 @@ def _harmonic(x: float, count: int) -> float:
 def _harmonic_series(z: float) -> float:
     inverse = 1.0 / (z * z)
     return math.log(z) + 0.5 / z - (1 / 12 - (1 / 120 - inverse / 252) * inverse) * inverse
-
-
-def _hazard(z: float) -> float:
-    """Hazard rate of the standard normal law, φ(z) ÷ (1 − Φ(z)); far out by Laplace's continued fraction."""
-    if z > 10.0:
-        fraction = z
-        for step in range(60, 0, -1):
-            fraction = z + step / fraction
-        return fraction
-    return math.sqrt(2.0 / math.pi) * math.exp(-z * z / 2.0) / math.erfc(z / math.sqrt(2.0))

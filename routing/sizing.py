@@ -161,6 +161,21 @@ def erlangs_for(trunks: int, blocking: float) -> float:
     return least(lambda erlangs: erlang_b(trunks, erlangs) >= blocking, 0.0, trunks / (1.0 - blocking))
 
 
+def erlangs_served(agents: int, aht_s: float, target: Target, patience_s: float | None = None) -> float:
+    """The most traffic that `agents` ≥ 1 serve within `target`; a little more needs one agent more.
+
+    Contacts wait for ever unless `patience_s` is given. Nothing a target asks gets better with more traffic.
+    """
+
+    def missed(erlangs: float) -> bool:
+        if patience_s is not None:
+            return not target.met_by(ErlangA.of(agents, erlangs, aht_s, patience_s))
+        return erlangs >= agents or not target.met_by(ErlangC.of(agents, erlangs, aht_s))
+
+    # The answered can't exceed the agents, and they must be the target's share of all.
+    return math.nextafter(least(missed, 0.0, agents / target.share), 0.0)
+
+
 def _refuse_too_much(erlangs: float) -> None:
     if not erlangs <= ERLANGS_MAX:
         raise TooMuchTraffic(erlangs)

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from routing.erlang import (
-    BoundedLine,
-    ErlangA,
-    ErlangC,
-    erlang_b,
-    erlang_c,
-    garnett_p_wait,
-    halfin_whitt,
-    priority_waits_s,
-    with_redials,
-)
+from routing.erlang import ErlangA, ErlangC, erlang_b, erlang_c
 from routing.sizing import Target, agents_for, erlangs_for, positions, trunks_for
+from routing.staffing import BoundedLine, garnett_p_wait, halfin_whitt, priority_waits_s, with_redials
 
 AGENTS = st.integers(1, 120)
 LOADS = st.floats(0.01, 1.6)

@@ -4,13 +4,9 @@ import math
 
 import pytest
 
-from routing.erlang import (
+from routing.erlang import ErlangA, ErlangC, UnstableQueue, erlang_b, erlang_c
+from routing.staffing import (
     BoundedLine,
-    ErlangA,
-    ErlangC,
-    UnstableQueue,
-    erlang_b,
-    erlang_c,
     garnett_abandonment,
     garnett_p_wait,
     halfin_whitt,
