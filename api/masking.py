@@ -50,7 +50,8 @@ class AgentFeed:
             return self._data(entry)
         if entry.stream in self._mine:
             data = self._data(entry)
-            settled = entry.type == "offer.settled" and data.get("outcome") != "accepted"
+            theirs = entry.type == "offer.settled" and data.get("agent_id") == self._agent_id
+            settled = theirs and data.get("outcome") != "accepted"
             if entry.type == "contact.ended" or settled:
                 del self._mine[entry.stream]
             return data

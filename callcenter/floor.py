@@ -1,31 +1,44 @@
 """The floor: owner of the ACD's state: contacts, people and phones come and go, decisions become offers.
 
-One owner, no task: every message is worked off at once, in order, and each change of an agent goes into the journal
-as the agent's event (stream `agent/<id>`). Offers travel to the contact's session, which records them and rings.
+One owner, no task: every message is worked off at once, in order. Each change of an agent goes into the journal as the
+agent's event (stream `agent/<id>`), each closing of a queue as the queue's (`queue/<name>`). What is decided about a
+contact travels to its session, which records it and acts.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from math import isfinite
+from typing import Any, assert_never
 
 import msgspec
 import structlog
 
 from callcenter.clock import Clock
+from callcenter.closings import Closing, Closings
 from callcenter.contact import commands as ask
-from callcenter.contact.signals import OfferProposed, OfferWithdrawn, WrapUpOver
+from callcenter.contact import signals as sig
+from callcenter.contact.exit_steps import exit_text
 from callcenter.errors import CallCenterError, JournalError
-from callcenter.ports import Append, DeviceSeen, Entry, Journal, StateChange
+from callcenter.floor_words import agent_body, concern, entered
+from callcenter.ports import Append, CallbackDialer, DeviceSeen, Entry, Journal, StateChange
 from routing import messages as acd
 from routing.engine import Acd
-from routing.model import Activity, Needs, Outcome, Presence
+from routing.estimate import Estimate, Promise
+from routing.explain import Explanation
+from routing.forecast import Prospect
+from routing.ladder import Ladder
+from routing.model import Activity, Exit, Outcome, Presence
+from routing.promises import Promises
 from routing.snapshot import AgentView, Snapshot
 
 log = structlog.get_logger()
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+FloorSignal = sig.OfferProposed | sig.OfferWithdrawn | sig.StepTaken | sig.Diverted | sig.Estimated | sig.WrapUpOver
+"""What the floor tells a contact."""
 
 
 class UnknownAgent(CallCenterError):
@@ -34,6 +47,14 @@ class UnknownAgent(CallCenterError):
     def __init__(self, agent_id: str) -> None:
         super().__init__(f"the site has no agent {agent_id!r}; agents are named in agents.toml")
         self.agent_id = agent_id
+
+
+class UnknownQueue(CallCenterError):
+    """The site has no such queue."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"the site has no queue {queue!r}; queues are named in queues.toml")
+        self.queue = queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +66,39 @@ class ChosenPresence:
 
 
 class Floor:
-    """Runs the ACD for one site. `propose` and `inform` deliver to a contact's session."""
+    """Runs the ACD for one site. `propose` and `inform` deliver to a contact's session.
+
+    `dialer` calls customers back; without one, every attempt to has failed.
+    """
 
     def __init__(self, *, site: acd.Configured, digest: str, clock: Clock, journal: Journal) -> None:
-        self._site = site
-        self._agents = {profile.agent_id for profile in site.agents}
+        self._settle_for(site, digest)
         self._acd = Acd(site, clock.now())
-        self._digest = digest
         self._clock = clock
         self._journal = journal
         self._seqs: dict[str, int] = {}
         self._chosen: dict[str, ChosenPresence] = {}
+        self._closings = Closings()
+        self._promises = Promises()
         self._inbox: deque[acd.Input] = deque()
         self._working = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
-        self.propose: Callable[[str, OfferProposed], None]
-        self.inform: Callable[[str, OfferWithdrawn | WrapUpOver], None]
+        self.propose: Callable[[str, sig.OfferProposed], None]
+        self.inform: Callable[[str, FloorSignal], None]
+        self.dialer: CallbackDialer | None = None
 
     def restore(
-        self, seqs: Mapping[str, int], presences: Mapping[str, ChosenPresence], talking: Mapping[str, str]
+        self,
+        seqs: Mapping[str, int],
+        presences: Mapping[str, ChosenPresence],
+        talking: Mapping[str, str],
+        closings: Mapping[str, tuple[Closing, ...]] | None = None,
     ) -> None:
         """Go on where the journal ends.
 
-        `seqs`: stream → last seq; `presences`: agent → the presence they chose last; `talking`: agent → contact.
+        `seqs`: stream → last seq; `presences`: agent → the presence they chose last; `talking`: agent → contact;
+        `closings`: queue → why it is closed.
         """
         now = self._clock.now()
         self._seqs.update(seqs)
@@ -86,34 +116,80 @@ class Floor:
             if agent_id in self._agents
         )
         self._acd = Acd.restore(self._site, Snapshot(now, (), agents))
+        self._closings.restore(closings or {})
+        self._keep_closed()
+
+    def reconfigure(self, site: acd.Configured, digest: str) -> None:
+        """The site changed: it holds for the next decision. Agents and queues that it lacks are let go by the ACD."""
+        self._settle_for(site, digest)
+        self._promises.site_changed()
+        self._tell(site)
+        self._keep_closed()
 
     def snapshot(self) -> Snapshot:
         """The state of every queue and agent now, as plain values."""
         return self._acd.snapshot()
 
+    def told(self, queue_max: int) -> Mapping[str, tuple[Prospect, Promise | None]]:
+        """What the first contacts of every queue look forward to, and what each is told of its wait; by contact id."""
+        now = self._clock.now()
+        return {
+            contact_id: (prospect, self._promises.tell(contact_id, prospect, now))
+            for contact_id, prospect in self._acd.prospects(now, queue_max).items()
+        }
+
+    def promise(self, contact_id: str) -> Promise | None:
+        """What a waiting contact is told of its wait, by now; None if it was never told anything."""
+        now = self._clock.now()
+        prospect = self._acd.prospect(contact_id, now)
+        return None if prospect is None else self._promises.tell(contact_id, prospect, now)
+
+    def estimate(self, contact_id: str) -> Estimate | None:
+        """The place of a waiting contact and what it is told of its wait; None if it does not wait."""
+        promise = self.promise(contact_id)
+        return None if promise is None else promise.told
+
+    def loans(self) -> Sequence[tuple[str, str, bool]]:
+        """Every loan of the site as (borrower, lender, whether it is on)."""
+        return self._acd.loans()
+
+    def explain(self, contact_id: str) -> Explanation | None:
+        """Why a contact in a queue is not served yet, or who is being asked; None for one that is in none."""
+        return self._acd.explain(contact_id, self._clock.now())
+
+    def explain_entry(self, command: ask.EnterQueue) -> tuple[Explanation, Ladder]:
+        """What would happen if this contact entered now, and its reach as it waits on; raises UnknownQueue."""
+        if command.queue not in self._queues:
+            raise UnknownQueue(command.queue)
+        newcomer = entered(command)
+        return self._acd.explain_entry(newcomer, self._clock.now()), self._acd.ladder(newcomer)
+
+    # --- contacts -------------------------------------------------------------------------------------------------
+
     def tell(self, command: ask.FloorCommand) -> None:
-        """What a contact asks of the floor."""
+        """What a contact asks of the floor. Raises UnknownQueue for a queue that the running site does not have."""
         match command:
             case ask.EnterQueue():
-                self._tell(
-                    acd.Entered(
-                        contact_id=command.contact_id,
-                        queue=command.queue,
-                        needs=Needs.of(command.needs),
-                        value_tier=command.value_tier,
-                        entered_at=command.entered_at,
-                        preferred_agent=command.preferred_agent,
-                        offers_made=command.offers_made,
-                    )
-                )
+                if command.queue not in self._queues:
+                    raise UnknownQueue(command.queue)  # here, where it fails this contact and no other
+                self._tell(entered(command))
             case ask.LeaveQueue(contact_id):
+                self._promises.forget(contact_id)
                 self._tell(acd.Left(contact_id))
             case ask.SettleOffer(offer_id, outcome):
+                if outcome in {Outcome.ACCEPTED, Outcome.CALLER_GONE}:
+                    self._promises.forget(offer_id.rpartition(".")[0])
                 self._tell(acd.OfferSettled(offer_id, Outcome(outcome)))
-            case ask.FinishTalk(contact_id, agent_id, wrap_up_s):
-                self._tell(acd.TalkEnded(agent_id, contact_id, wrap_up_s))
+            case ask.FinishTalk(contact_id, agent_id, wrap_up_s, dropped):
+                self._tell(acd.TalkEnded(agent_id, contact_id, wrap_up_s, dropped))
             case _:
                 assert_never(command)
+
+    def customer_dialed(self, contact_id: str, outcome: acd.DialOutcome) -> None:
+        """The dialer tells how its attempt to reach a customer went."""
+        self._tell(acd.CustomerDialed(contact_id, outcome))
+
+    # --- agents and their phones ----------------------------------------------------------------------------------
 
     def device(self, seen: DeviceSeen) -> None:
         """A phone registered or went away; phones that are not agents' are nobody's business."""
@@ -140,6 +216,52 @@ class Floor:
         if chosen is Presence.AVAILABLE:
             self._tell(acd.WrapUpFinished(agent_id))
 
+    # --- queues ---------------------------------------------------------------------------------------------------
+
+    def close_queue(self, queue: str, reason: str, newcomers_to: Exit, waiting_to: Exit | None = None) -> None:
+        """The queue takes nobody more, until every reason for it is taken back. Raises UnknownQueue.
+
+        Newcomers go to `newcomers_to`; those who wait go to `waiting_to`, or are served to the last (None).
+        """
+        if queue not in self._queues:
+            raise UnknownQueue(queue)
+        closing = Closing(reason, newcomers_to, waiting_to)
+        if self._closings.close(queue, closing):
+            waiting = None if waiting_to is None else exit_text(waiting_to)
+            exits = {"newcomers_to": exit_text(newcomers_to), "waiting_to": waiting}
+            self._remember_closing(queue, "queue.closed", reason, exits)
+            self._tell(acd.QueueClosed(queue, reason, newcomers_to, waiting_to))
+
+    def open_queue(self, queue: str, reason: str | None = None) -> None:
+        """Take one reason for closing back, or all (None); the queue opens with the last. Raises UnknownQueue."""
+        if queue not in self._queues:
+            raise UnknownQueue(queue)
+        if self._closings.open(queue, reason):
+            still = [each.reason for each in self._closings.of(queue)]
+            self._remember_closing(queue, "queue.opened", reason or "all", {"still_closed_for": still})
+            if not still:
+                self._tell(acd.QueueOpened(queue))
+            else:
+                self._keep_closed()
+
+    def closings(self, queue: str) -> Sequence[Closing]:
+        """Why this queue is closed, the reason given last at the end; none for an open queue."""
+        return self._closings.of(queue)
+
+    def _keep_closed(self) -> None:
+        """Tell the ACD what it may not know: the reason given last for each closed queue that the site still has."""
+        for queue, held in self._closings.by_queue.items():
+            if queue in self._queues:
+                self._tell(acd.QueueClosed(queue, held[-1].reason, held[-1].newcomers_to, None))
+
+    # --- one message after the other ------------------------------------------------------------------------------
+
+    def _settle_for(self, site: acd.Configured, digest: str) -> None:
+        self._site = site
+        self._digest = digest
+        self._agents = {profile.agent_id for profile in site.agents}
+        self._queues = {rules.queue for rules in site.queues}
+
     def _tell(self, message: acd.Input) -> None:
         self._inbox.append(message)
         if self._working:
@@ -147,39 +269,84 @@ class Floor:
         self._working = True
         try:
             while self._inbox:
-                for decision in self._acd.step(self._inbox.popleft(), self._clock.now()):
+                given = self._inbox.popleft()
+                decisions = self._acd.step(given, self._clock.now())
+                for decision in decisions:
                     self._obey(decision)
+                if isinstance(given, acd.Entered) and not concern(decisions, given.contact_id):
+                    self._tell_estimate(given.contact_id)
         finally:
             self._working = False
         self._arm_timer()
 
+    def _tell_estimate(self, contact_id: str) -> None:
+        """Who is neither offered nor sent elsewhere at once learns what lies ahead of them."""
+        estimate = self._acd.promise(contact_id, self._clock.now())
+        if estimate is not None:
+            p50_s, p90_s = (wait_s if isfinite(wait_s) else None for wait_s in (estimate.p50_s, estimate.p90_s))
+            mean_s = estimate.mean_s if isfinite(estimate.mean_s) else None
+            self.inform(contact_id, sig.Estimated(estimate.position, p50_s, p90_s, mean_s))
+
     def _obey(self, decision: acd.Decision) -> None:
         match decision:
             case acd.MakeOffer(offer_id, contact_id, agent_id, made_at, expires_at, trace):
-                self.propose(contact_id, OfferProposed(offer_id, agent_id, made_at, expires_at, trace))
+                offer = sig.OfferProposed(offer_id, agent_id, made_at, expires_at, trace.as_dict())
+                self.propose(contact_id, offer)
             case acd.RescindOffer(offer_id, contact_id, outcome):
-                self.inform(contact_id, OfferWithdrawn(offer_id, outcome.value))
+                self.inform(contact_id, sig.OfferWithdrawn(offer_id, outcome.value))
+            case acd.StepTaken(contact_id, queue, step, why, requires):
+                self.inform(contact_id, sig.StepTaken(queue, step, why, requires))
+            case acd.Diverted(contact_id, queue, exit_to, why):
+                self._promises.forget(contact_id)
+                self.inform(contact_id, sig.Diverted(queue, exit_to, why))
             case acd.WrapUpOver(agent_id, contact_id):
-                self.inform(contact_id, WrapUpOver(agent_id))
+                self.inform(contact_id, sig.WrapUpOver(agent_id))
             case acd.AgentChanged():
-                self._remember(decision)
+                self._remember_agent(decision)
+            case acd.DialCustomer(contact_id, attempt):
+                self._dial(contact_id, attempt)
+            case acd.CallbackOver(contact_id, why, taken_up_by):
+                self._promises.forget(contact_id)
+                log.info("callback over", contact=contact_id, why=why, taken_up_by=taken_up_by)
             case _:
                 assert_never(decision)
 
-    def _remember(self, change: acd.AgentChanged) -> None:
+    def _dial(self, contact_id: str, attempt: int) -> None:
+        log.info("customer to be called back", contact=contact_id, attempt=attempt, dialer=self.dialer is not None)
+        if self.dialer is not None:
+            self.dialer.dial(contact_id, attempt)
+        else:
+            self.customer_dialed(contact_id, acd.DialOutcome.FAILED)
+
+    # --- the journal ----------------------------------------------------------------------------------------------
+
+    def _remember_agent(self, change: acd.AgentChanged) -> None:
         stream = f"agent/{change.agent_id}"
-        seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
-        entry = Entry(stream, seq, self._clock.now(), "agent.changed", 1, _encode(change), self._digest, change.cause)
-        wanted = change.requested_next or change
+        wanted = change if change.requested_next is None else change.requested_next
         chosen = ChosenPresence(wanted.presence, wanted.aux_code)
         states: tuple[StateChange, ...] = ()
         if self._chosen.get(change.agent_id) != chosen:  # most changes are of activity, which a restart works out anew
             self._chosen[change.agent_id] = chosen
             states = (StateChange(stream, _encode(chosen)),)
+        self._remember(stream, "agent.changed", change.cause, agent_body(change), states)
+
+    def _remember_closing(self, queue: str, type_: str, reason: str, body: Mapping[str, Any]) -> None:
+        stream = f"queue/{queue}"
+        held = self._closings.of(queue)
+        state = StateChange(stream, _encode(held) if held else None)
+        self._remember(stream, type_, reason, {"queue": queue, "reason": reason, **body}, (state,))
+
+    def _remember(
+        self, stream: str, type_: str, cause: str, body: Mapping[str, Any], states: Sequence[StateChange]
+    ) -> None:
+        seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
+        entry = Entry(stream, seq, self._clock.now(), type_, 1, _encode(body), self._digest, cause)
         try:
             self._journal.append(Append((entry,), states))
         except JournalError as error:
-            log.error("agent's change not recorded", agent=change.agent_id, why=str(error))  # noqa: TRY400 - no bug
+            log.error("a change on the floor is not recorded", stream=stream, why=str(error))  # noqa: TRY400 - no bug
+
+    # --- time -----------------------------------------------------------------------------------------------------
 
     def _arm_timer(self) -> None:
         at = self._acd.next_at()

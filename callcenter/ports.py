@@ -12,13 +12,15 @@ from callcenter.contact.signals import CustomerCard, Signal
 class CallerAtTheDoor:
     """Telephony → switchboard: a new inbound channel entered our Stasis application.
 
-    `caller` and `dialed` are raw text of the network: untrusted, any length.
+    `caller` and `dialed` are raw text of the network: untrusted, any length. `answered`: their call was answered
+    before, by the fallback dialplan or by an earlier process of ours.
     """
 
     channel_id: str
     dialed: str
     caller: str
     display: str
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,10 @@ class Telephony(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event, ready for the journal: `stream` is contact/<id>, agent/<id> or site; `data` is its JSON body."""
+    """One event, ready for the journal; `data` is its JSON body.
+
+    `stream` is contact/<id>, agent/<id>, queue/<name> or site.
+    """
 
     stream: str
     seq: int
@@ -117,3 +122,10 @@ class Customers(Protocol):
 
     def served(self, customer_id: str, agent_id: str) -> None:
         """An agent talked with this customer: from now on their last one."""
+
+
+class CallbackDialer(Protocol):
+    """Who calls customers back; without one, every attempt has failed."""
+
+    def dial(self, contact_id: str, attempt: int) -> None:
+        """Ring the customer of this contact; returns at once. `Floor.customer_dialed` hears what came of it, once."""

@@ -45,7 +45,8 @@ def compare(contacts: Iterable[Contact], channels: Sequence[ChannelSeen], bridge
         if channel.channel_id in known_channels:
             continue
         if channel.role == "caller" and channel.in_stasis:
-            found.arrivals.append(CallerAtTheDoor(channel.channel_id, channel.dialed, channel.caller, ""))
+            arrival = CallerAtTheDoor(channel.channel_id, channel.dialed, channel.caller, "", answered=channel.up)
+            found.arrivals.append(arrival)
         elif channel.role == "agent":
             found.stray_legs.append(channel.channel_id)
     found.stray_bridges = [bridge_id for bridge_id in bridges if bridge_id not in known_bridges]
@@ -59,8 +60,8 @@ def _compare_contact(contact: Contact, seen: dict[str, ChannelSeen], found: Find
         own.add(contact.talk.leg_id)
         if contact.talk.leg_id not in seen:
             found.lost.append((contact.contact_id, sig.AgentLegEnded(contact.talk.leg_id)))
-    if contact.offer is not None:
-        leg_id = contact.offer.offer_id
+    for offer in contact.offers:
+        leg_id = offer.offer_id
         own.add(leg_id)
         if leg_id not in seen:
             found.lost.append((contact.contact_id, sig.AgentLegEnded(leg_id)))

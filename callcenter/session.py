@@ -7,6 +7,7 @@ signals, so 10,000 waiting callers cost 10,000 small objects (docs/adr/0005-one-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -40,11 +41,12 @@ class ContactSession:
     """Runs the contact machine for one contact.
 
     A bug in the machine fails this contact alone: it is recorded, and its caller goes to the fallback dialplan.
+    `line_free` is told the contact's id as its caller leaves, `forget` the contact as it ends.
     """
 
     __slots__ = (
-        "_clock", "_draining", "_fault", "_forget", "_journal", "_mailbox", "_plan", "_telephony", "_tell_floor",
-        "_timer", "_timer_at", "contact",
+        "_clock", "_draining", "_fault", "_forget", "_journal", "_line_free", "_mailbox", "_plan", "_telephony",
+        "_tell_floor", "_timer", "_timer_at", "contact",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +58,7 @@ class ContactSession:
         journal: Journal,
         telephony: Telephony,
         tell_floor: Callable[[ask.FloorCommand], None],
+        line_free: Callable[[str], None],
         forget: Callable[[Contact], None],
     ) -> None:
         self.contact = contact
@@ -64,6 +67,7 @@ class ContactSession:
         self._journal = journal
         self._telephony = telephony
         self._tell_floor = tell_floor
+        self._line_free = line_free
         self._forget = forget
         self._mailbox: deque[Signal] = deque()
         self._draining = False
@@ -85,6 +89,13 @@ class ContactSession:
         """Take up a contact that an earlier process left, once it is known that its caller is still there."""
         now = self._clock.now()
         self._drain((_Taken(resume(self.contact, self._plan, now), now, "restart"),))
+
+    def replan(self, plan: Plan) -> None:
+        """The site changed: the contact lives under the new plan; who is in a flow finishes it as they know it."""
+        cursor = self.contact.cursor
+        if self.contact.phase is Phase.IVR and cursor is not None:
+            plan = replace(plan, flows={**plan.flows, cursor.flow: self._plan.flows[cursor.flow]})
+        self._plan = plan
 
     def abandon(self, why: str) -> None:
         """The journal refused what this contact did: end it as a bug would, but without a word in the journal."""
@@ -132,6 +143,8 @@ class ContactSession:
     def _take(self, taken: _Taken, entries: list[Entry], commands: list[ask.TelephonyCommand]) -> None:
         step = taken.step
         first_seq = step.contact.seq - len(step.events) + 1
+        if self.contact.channel_id and not step.contact.channel_id:
+            self._line_free(step.contact.contact_id)
         self.contact = step.contact
         entries.extend(
             entry_of(self.contact, seq, event, taken.at, self._plan.site, taken.cause)
@@ -168,7 +181,7 @@ class ContactSession:
         """The journal is unwritable: who talks goes on talking, legs still end, everybody else goes to the fallback."""
         log.error("journal unwritable, contact handed to the fallback", contact=self.contact.contact_id)
         for command in commands:
-            if isinstance(command, ask.HangUp | ask.DropBridge):
+            if isinstance(command, ask.HangUp | ask.DropBridge | ask.SendToVoicemail):
                 self._telephony.submit(command)
         if before.talk is None and self.contact.channel_id:
             # Not "who talks now": an agent who answers at this moment was never joined with the caller.

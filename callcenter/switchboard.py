@@ -1,8 +1,8 @@
 """Which contact a signal belongs to: resource ids to sessions, arrivals to new contacts."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import structlog
 
@@ -13,21 +13,25 @@ from callcenter.config.site import Site
 from callcenter.contact import commands as ask
 from callcenter.contact.machine import arrive
 from callcenter.contact.model import Contact
+from callcenter.contact.plan import Plan
 from callcenter.contact.signals import (
     AgentAnswered,
     Arrival,
+    CustomerCard,
     OfferProposed,
-    OfferWithdrawn,
     Signal,
-    WrapUpOver,
 )
 from callcenter.entropy import Entropy
 from callcenter.ports import CallerAtTheDoor, Customers, DeviceSeen, Journal, Telephony
 from callcenter.session import ContactSession
+from routing.admission import admit
 
 log = structlog.get_logger()
 
 _SHOWN_MAX = 64
+
+# Callers just refused, whose channels are on their way out: what Asterisk still says of them is no news.
+_REFUSED_MAX = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -35,6 +39,9 @@ class Switchboard:
     """All live contacts; the `SignalSink` that telephony reports to, and the floor's way to a contact.
 
     A contact's own resources carry its id (`<contact_id>.o1`); only inbound channels need a map.
+
+    Every contact whose caller is on the line takes a trunk. If the site says how many there are, the last ones are
+    kept for valuable customers (`routing.admission`); whom we gave to the fallback or to voicemail is not counted.
     """
 
     def __init__(
@@ -54,6 +61,7 @@ class Switchboard:
         self._plan = contact_plan(site)
         self._clock = clock
         self._entropy = entropy
+        self._journal = journal
         self._telephony = telephony
         self._customers = customers
         self._tell_floor = tell_floor
@@ -62,15 +70,8 @@ class Switchboard:
         self._sessions: dict[str, ContactSession] = {}
         self._inbound: dict[str, str] = {}  # the caller's channel → contact
         self._channels: dict[str, str] = {}  # and back, for a contact forgets the channel that left it
-        self._open = partial(
-            ContactSession,
-            plan=self._plan,
-            clock=clock,
-            journal=journal,
-            telephony=telephony,
-            tell_floor=tell_floor,
-            forget=self._forget,
-        )
+        self._on_the_line: set[str] = set()  # contacts whose caller is there
+        self._refused: deque[str] = deque(maxlen=_REFUSED_MAX)  # channels
         self.strays = 0
 
     @property
@@ -78,16 +79,33 @@ class Switchboard:
         """Every live contact."""
         return (session.contact for session in self._sessions.values())
 
+    @property
+    def trunks_in_use(self) -> int:
+        """How many callers are on the line."""
+        return len(self._on_the_line)
+
+    def reconfigure(self, site: Site) -> None:
+        """The site changed: from now on it holds for who arrives, and for live contacts as far as they fit into it."""
+        self._site = site
+        self._plan = contact_plan(site)
+        for session in self._sessions.values():
+            if _fits(session.contact, self._plan):
+                session.replan(self._plan)
+
     def arrived(self, caller: CallerAtTheDoor) -> None:
-        """A caller is at the door: a new contact, or, if we can't take them, the fallback dialplan."""
+        """A caller is at the door: a new contact, or busy if no trunk is left for them, or the fallback dialplan."""
         if self._holds(caller.channel_id):
             return  # Asterisk said it twice
+        if caller.channel_id in self._refused:
+            self._telephony.submit(ask.HangUp(caller.channel_id, "congestion"))  # twice, or our word was lost
+            return
         if not self._accepting():
             log.error("contact refused: the journal is unwritable")
             self._telephony.submit(ask.SendToFallback(caller.channel_id))
             return
         now = self._clock.now()
         number = e164(caller.caller, self._site.region)
+        customer = self._customers.find(number) if number else None
         arrival = Arrival(
             contact_id=self._entropy.contact_id(now),
             channel_id=caller.channel_id,
@@ -95,11 +113,16 @@ class Switchboard:
             hotline=self._site.hotline(caller.dialed).dialed,
             caller=number,
             caller_shown=shown(caller.display or caller.caller),
-            customer=self._customers.find(number) if number else None,
+            customer=customer,
+            refused=self._why_refused(caller, customer),
         )
         step = arrive(arrival, self._plan, now)
         session = self._open(step.contact)
-        self._keep(session, arrival.contact_id, caller.channel_id)
+        if arrival.refused is None:
+            self._keep(session, arrival.contact_id, caller.channel_id)
+        else:
+            log.warning("contact refused", contact=arrival.contact_id, why=arrival.refused)
+            self._refused.append(caller.channel_id)
         session.begin(step, now)
 
     def adopt(self, contact: Contact) -> ContactSession:
@@ -120,6 +143,8 @@ class Switchboard:
         session = self._sessions.get(contact_id)
         if session is not None:
             session.tell(signal)
+            return
+        if resource_id in self._refused:
             return
         self.strays += 1
         if isinstance(signal, AgentAnswered):
@@ -145,11 +170,32 @@ class Switchboard:
         else:
             session.tell(proposal)
 
-    def inform(self, contact_id: str, signal: OfferWithdrawn | WrapUpOver) -> None:
-        """The floor withdrew an offer or ended a wrap-up."""
+    def inform(self, contact_id: str, signal: Signal) -> None:
+        """The floor withdrew an offer, took a step, showed a way out, or ended a wrap-up."""
         session = self._sessions.get(contact_id)
         if session is not None:
             session.tell(signal)
+
+    def _open(self, contact: Contact) -> ContactSession:
+        return ContactSession(
+            contact,
+            plan=self._plan,
+            clock=self._clock,
+            journal=self._journal,
+            telephony=self._telephony,
+            tell_floor=self._tell_floor,
+            line_free=self._on_the_line.discard,
+            forget=self._forget,
+        )
+
+    def _why_refused(self, caller: CallerAtTheDoor, customer: CustomerCard | None) -> str | None:
+        """Why this caller gets no trunk; None if they do. Who was answered before is never refused."""
+        site = self._site
+        if site.trunks is None or caller.answered:
+            return None
+        rank = site.tier_rank(customer.value_tier if customer else site.default_value_tier)
+        admission = admit(site.trunks - self.trunks_in_use, site.policy.tier(rank))
+        return None if admission.accepted else admission.why
 
     def _holds(self, channel_id: str) -> bool:
         """Whether a live contact has this caller on the line; a caller back from the fallback is a new contact."""
@@ -158,6 +204,8 @@ class Switchboard:
 
     def _keep(self, session: ContactSession, contact_id: str, channel_id: str) -> None:
         self._sessions[contact_id] = session
+        if session.contact.channel_id:
+            self._on_the_line.add(contact_id)
         self._channels[contact_id] = channel_id
         self._inbound[channel_id] = contact_id
 
@@ -165,9 +213,15 @@ class Switchboard:
         if contact.customer is not None and contact.agent_id is not None:
             self._customers.served(contact.customer.customer_id, contact.agent_id)
         del self._sessions[contact.contact_id]
+        self._on_the_line.discard(contact.contact_id)
         channel_id = self._channels.pop(contact.contact_id)
         if self._inbound.get(channel_id) == contact.contact_id:
             del self._inbound[channel_id]
+
+
+def _fits(contact: Contact, plan: Plan) -> bool:
+    """Whether a live contact can go on under this plan; else it ends under the one it began with."""
+    return contact.value_tier in plan.tiers and (contact.queue is None or contact.queue in plan.queues)
 
 
 def shown(raw: str) -> str:

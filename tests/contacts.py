@@ -1,6 +1,7 @@
 """Contacts for tests of the pure machine: a small site, and the history that brings a contact to a phase."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from callcenter.contact import signals as sig
@@ -9,12 +10,15 @@ from callcenter.contact.machine import advance, arrive
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.plan import HotlinePlan, Plan, QueuePlan
 from ivr.model import Flow, HangUpNode, MenuNode, QueueNode, SayNode
+from routing.model import Exit, ExitKind
+from routing.requirement import needing
 
 MENU, VIP, CLOSED = "0800000100", "0800000200", "0800000900"
 CALLER = "channel-1"
 AGENT = "agent01"
 ID = "01939c00-0000-7000-8000-000000000001"
-OFFER = f"{ID}.o1"
+OFFER, OTHER_OFFER = f"{ID}.o1", f"{ID}.o2"
+GOODBYE, VOICEMAIL, CALLBACK = Exit(ExitKind.GOODBYE), Exit(ExitKind.VOICEMAIL), Exit(ExitKind.CALLBACK)
 
 _MAIN = Flow(
     id="main",
@@ -46,24 +50,32 @@ PLAN = Plan(
         CLOSED: HotlinePlan(CLOSED, "closed", None, "zh-TW"),
     },
     queues={
-        "product": QueuePlan("product", {"product": 1}),
-        "orders": QueuePlan("orders", {"orders": 2}, recording="never", wrap_up_s=0.0),
-        "vip": QueuePlan("vip", {"vip": 3}),
+        "product": QueuePlan("product", needing({"product": 1})),
+        "orders": QueuePlan("orders", needing({"orders": 2}), "jazz", recording="never", wrap_up_s=0.0),
+        "vip": QueuePlan("vip", needing({"vip": 3})),
     },
     flows={"main": _MAIN, "closed": _CLOSED},
     calendars={},
     tiers={"platinum": 0, "vip": 1, "standard": 2, "basic": 3},
     default_tier="basic",
     languages=("zh-TW", "en"),
+    closed_prompts=("closed",),
 )
 
 CUSTOMER = sig.CustomerCard("c1", "林小姐", "vip", "en", last_agent="agent03")
 
 
-def arrival(hotline: str = VIP, customer: sig.CustomerCard | None = None) -> Step:
+def arrival(
+    hotline: str = VIP, customer: sig.CustomerCard | None = None, plan: Plan = PLAN, **more: str | None
+) -> Step:
     """The first step of a caller on a hotline, at instant 100."""
     told = sig.Arrival(ID, CALLER, hotline, hotline, "+886910000001", "0910000001", customer)
-    return arrive(told, PLAN, 100.0)
+    return arrive(replace(told, **more), plan, 100.0)  # type: ignore[arg-type]
+
+
+def diverted(exit_to: Exit = GOODBYE, queue: str = "vip", why: str = "last_step") -> sig.Diverted:
+    """A rule of the queue lets the contact go."""
+    return sig.Diverted(queue, exit_to, why)
 
 
 def offer(n: int = 1, agent_id: str = AGENT, made_at: float = 110.0) -> sig.OfferProposed:
@@ -71,17 +83,21 @@ def offer(n: int = 1, agent_id: str = AGENT, made_at: float = 110.0) -> sig.Offe
     return sig.OfferProposed(f"{ID}.o{n}", agent_id, made_at, made_at + 20.0, {})
 
 
-def steps(*signals: sig.Signal, hotline: str = VIP, customer: sig.CustomerCard | None = None) -> Sequence[Step]:
+def steps(
+    *signals: sig.Signal, hotline: str = VIP, customer: sig.CustomerCard | None = None, plan: Plan = PLAN
+) -> Sequence[Step]:
     """The arrival's step and one step a signal, ten seconds apart."""
-    made = [arrival(hotline, customer)]
+    made = [arrival(hotline, customer, plan)]
     for n, signal in enumerate(signals, 1):
-        made.append(advance(made[-1].contact, signal, PLAN, 100.0 + 10.0 * n))
+        made.append(advance(made[-1].contact, signal, plan, 100.0 + 10.0 * n))
     return made
 
 
-def after(*signals: sig.Signal, hotline: str = VIP, customer: sig.CustomerCard | None = None) -> Contact:
+def after(
+    *signals: sig.Signal, hotline: str = VIP, customer: sig.CustomerCard | None = None, plan: Plan = PLAN
+) -> Contact:
     """The contact after these signals."""
-    return steps(*signals, hotline=hotline, customer=customer)[-1].contact
+    return steps(*signals, hotline=hotline, customer=customer, plan=plan)[-1].contact
 
 
 def types(made: Sequence[Step]) -> list[str]:
@@ -90,6 +106,7 @@ def types(made: Sequence[Step]) -> list[str]:
 
 
 RINGING = (offer(), sig.AgentRinging(OFFER))
+BOTH_RINGING = (*RINGING, offer(2, "agent02"), sig.AgentRinging(OTHER_OFFER))
 TALKING = (*RINGING, sig.AgentAnswered(OFFER))
 
 HISTORIES: dict[Phase, tuple[str, tuple[sig.Signal, ...]]] = {
@@ -98,6 +115,7 @@ HISTORIES: dict[Phase, tuple[str, tuple[sig.Signal, ...]]] = {
     Phase.CONNECTING: (VIP, RINGING),
     Phase.TALKING: (VIP, TALKING),
     Phase.HELD: (VIP, (*TALKING, sig.AgentHeld(OFFER))),
+    Phase.GOODBYE: (VIP, (diverted(),)),
     Phase.WRAP_UP: (VIP, (*TALKING, sig.CallerLeft("caller"))),
     Phase.ENDED: (VIP, (sig.CallerLeft("caller"),)),
 }

@@ -18,6 +18,7 @@ from callcenter.contact.commands import (
     RingDesk,
     Say,
     SendToFallback,
+    SendToVoicemail,
     StartMusic,
     StartRecording,
     StopMusic,
@@ -30,6 +31,13 @@ from callcenter.errors import ChannelGone, TelephonyError
 from ivr.prompts import media
 
 FALLBACK_CONTEXT = "fallback"
+VOICEMAIL_CONTEXT = "message"
+
+# How a phone is asked to pick up by itself; phones know one or the other. The address is never asked for anything.
+AUTO_ANSWER = {
+    "Call-Info": "<sip:callcenter.invalid>;answer-after=0",
+    "Alert-Info": "<sip:callcenter.invalid>;info=alert-autoanswer;delay=0",
+}
 
 # The floor ends an offer at its deadline; Asterisk's own ring timeout is only for the case that we don't.
 RING_GRACE_S = 2
@@ -86,7 +94,9 @@ class Requests:
             case StopRecording(_, channel_id):
                 await self._stop_recording(channel_id)
             case SendToFallback(channel_id):
-                await self._to_fallback(channel_id)
+                await self._to_dialplan(channel_id, FALLBACK_CONTEXT)
+            case SendToVoicemail(channel_id):
+                await self._to_dialplan(channel_id, VOICEMAIL_CONTEXT)
             case _:
                 assert_never(command)
 
@@ -113,6 +123,10 @@ class Requests:
         assert _DESK.fullmatch(command.agent_id), "an agent id is a SIP user name, nothing more"
         display = _UNSHOWABLE.sub("", command.display)[:80]
         number = _UNDIALABLE.sub("", command.caller)[:32]
+        variables = {"CC_CONTACT": command.contact_id, "CC_ROLE": "agent", "CC_OFFER": command.leg_id}
+        if command.auto_answer:
+            # Asterisk sets them on the new channel before it dials, so that they are headers of the INVITE.
+            variables |= {f"PJSIP_HEADER(add,{name})": value for name, value in AUTO_ANSWER.items()}
         await self._ari.originate(
             command.leg_id,
             endpoint=f"PJSIP/{command.agent_id}",
@@ -120,7 +134,7 @@ class Requests:
             originator=command.caller_channel,
             timeout_s=math.ceil(command.ring_s) + RING_GRACE_S,
             caller_id=f'"{display}" <{number}>',
-            variables={"CC_CONTACT": command.contact_id, "CC_ROLE": "agent", "CC_OFFER": command.leg_id},
+            variables=variables,
         )
 
     async def _record(self, command: StartRecording) -> None:
@@ -134,6 +148,6 @@ class Requests:
         with contextlib.suppress(ChannelGone):  # its recordings ended with it
             await self._ami.stop_mixmonitor(channel_id)
 
-    async def _to_fallback(self, channel_id: str) -> None:
+    async def _to_dialplan(self, channel_id: str, context: str) -> None:
         self._leases.forget(channel_id)
-        await self._ari.continue_in_dialplan(channel_id, context=FALLBACK_CONTEXT, extension="s", priority=1)
+        await self._ari.continue_in_dialplan(channel_id, context=context, extension="s", priority=1)

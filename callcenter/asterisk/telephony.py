@@ -218,6 +218,10 @@ class AsteriskTelephony:
                 log.warning("a stranger is shown out", extra={"channel": channel_id, "stasis_args": args})
                 self.submit(HangUp(channel_id, "congestion"))
 
+    def tell_phones(self, agents: Collection[str]) -> None:
+        """Tell of these agents' phones that can be reached: they joined a running site."""
+        self._phones.tell(agents)
+
     def _phone_seen(self, seen: DeviceSeen) -> None:
         self.sink.device(seen)
 

@@ -136,5 +136,6 @@ def _entered(event: ari.StasisStart) -> Heard:
         return Addressed(channel.id, AgentAnswered(channel.id))
     if event.args[:1] == ["in"]:
         dialed = event.args[1] if len(event.args) > 1 else channel.dialplan.exten
-        return CallerAtTheDoor(channel.id, dialed, channel.caller.number, channel.caller.name)
+        caller = channel.caller
+        return CallerAtTheDoor(channel.id, dialed, caller.number, caller.name, answered=channel.state == "Up")
     return Stranger(channel.id, tuple(event.args))

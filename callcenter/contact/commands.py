@@ -5,8 +5,9 @@ Two addressees. `TelephonyCommand`s go to Asterisk after the step is in the jour
 `FloorCommand`s go to the floor at once, for they ask nothing of the world.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+from routing.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ class StopMusic:
 class RingDesk:
     """Ring the phone of an agent's desk; `leg_id` becomes the channel's id. Answers AgentRinging/Answered/LegEnded.
 
-    `caller_channel` lends its codecs and linkage; `caller` and `display` are what the phone shows.
+    `caller_channel` lends its codecs and linkage; `caller` and `display` are what the phone shows. With
+    `auto_answer` it is asked to pick up by itself.
     """
 
     leg_id: str
@@ -78,6 +80,7 @@ class RingDesk:
     caller: str
     display: str
     ring_s: float
+    auto_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,13 @@ class SendToFallback:
     channel_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class SendToVoicemail:
+    """Give the caller to Asterisk's dialplan, to leave a message."""
+
+    channel_id: str
+
+
 TelephonyCommand = (
     TakeCall
     | CapLease
@@ -147,22 +157,29 @@ TelephonyCommand = (
     | StartRecording
     | StopRecording
     | SendToFallback
+    | SendToVoicemail
 )
 
 
 @dataclass(frozen=True, slots=True)
 class EnterQueue:
-    """The contact waits from now on. `value_tier` is the tier's rank, 0 highest; `needs` skill → least proficiency.
+    """The contact waits from now on. `value_tier` is the tier's rank, 0 highest.
 
-    `offers_made` counts the offers this contact already had, so that no offer id is used twice.
+    `requires` comes on top of the queue's own. `entered_at` counts for the age; `clock_s` is the time that it has
+    waited in this queue already, without that in which offers rang. `customer_id` tells the customer if they call
+    again: their number (`tel:+…`) if they are unknown, None if that is too. `offers_made` counts the offers this
+    contact already had, so that no offer id is used twice.
     """
 
     contact_id: str
     queue: str
-    needs: Mapping[str, int]
+    requires: Requirement
     value_tier: int
     entered_at: float
-    preferred_agent: str | None
+    preferred_agent: str | None = None
+    preferred_wait_s: float = 0.0
+    customer_id: str | None = None
+    clock_s: float = 0.0
     offers_made: int = 0
 
 
@@ -183,11 +200,15 @@ class SettleOffer:
 
 @dataclass(frozen=True, slots=True)
 class FinishTalk:
-    """The agent does not talk any more and has `wrap_up_s` seconds of work left on this contact."""
+    """The agent does not talk any more and has `wrap_up_s` seconds of work left on this contact.
+
+    `dropped`: nobody wanted the talk to end, the connection broke; the customer may come back for its rest.
+    """
 
     contact_id: str
     agent_id: str
     wrap_up_s: float
+    dropped: bool = False
 
 
 FloorCommand = EnterQueue | LeaveQueue | SettleOffer | FinishTalk

@@ -4,7 +4,7 @@ A stored event is an envelope (stream, seq, at, type, version, site, cause) arou
 ignore types and fields they don't know. Durations are seconds, instants seconds since the epoch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -31,6 +31,14 @@ class ContactStarted(Body):
     customer_id: str | None
     value_tier: str
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactBlocked(Body):
+    """The caller was turned away before their call was answered; `why` says what was lacking."""
+
+    type: ClassVar[str] = "contact.blocked"
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +114,63 @@ class IvrLeft(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingDecided(Body):
+    """What the site's rules made of the customer's record, and how each rule that was looked at fared (`trace`)."""
+
+    type: ClassVar[str] = "routing.decided"
+    queue: str
+    value_tier: str
+    requires: str
+    preferred_agent: str | None
+    preferred_wait_s: float
+    trace: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class QueueEntered(Body):
-    """The contact joined a queue."""
+    """The contact joined a queue. `requires` is all that is asked of an agent, as text; `needs` the skills among it.
+
+    `needs` has each skill that must be held, and its least level, 1 where any will do. `moves` counts the queues that
+    it was moved on from by rule.
+    """
 
     type: ClassVar[str] = "queue.entered"
     queue: str
     needs: Mapping[str, int]
     value_tier: str
     preferred_agent: str | None
+    requires: str = ""
+    preferred_wait_s: float = 0.0
+    moves: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEstimated(Body):
+    """The wait that lies ahead of the contact as it enters the queue, as a forecast: the median, the P90 and the mean.
+
+    `position` is 1 for the next to be served. The wait that came of it is in `queue.left`. None: no end was in sight.
+    """
+
+    type: ClassVar[str] = "queue.estimated"
+    queue: str
+    position: int
+    p50_s: float | None
+    p90_s: float | None
+    mean_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStepTaken(Body):
+    """The queue's step `step` (0 the first) says from now on who may serve; `why` is time or unstaffed.
+
+    `requires` is the whole requirement now, as text.
+    """
+
+    type: ClassVar[str] = "queue.step_taken"
+    queue: str
+    step: int
+    why: str
+    requires: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +210,27 @@ class OfferSettled(Body):
 
 @dataclass(frozen=True, slots=True)
 class QueueLeft(Body):
-    """The contact left the queue: answered, abandoned, fallback or failed; `wait_s` counts from queue.entered."""
+    """The contact left the queue: answered, abandoned, diverted, system, fallback or unknown.
+
+    `wait_s` counts from queue.entered. Who was diverted goes to `exit_to` (queue:<name>, callback, voicemail or
+    goodbye), because (`why`) of last_step, full, long_wait, unstaffed, moves_max or the reason of a closing.
+    """
 
     type: ClassVar[str] = "queue.left"
     queue: str
     outcome: str
     wait_s: float
+    why: str | None = None
+    exit_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackOffered(Body):
+    """By rule the caller was to be called back instead of waiting; until calling back is built they are let go."""
+
+    type: ClassVar[str] = "callback.offered"
+    queue: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +359,7 @@ class ContactEnded(Body):
 
 ContactEvent = (
     ContactStarted
+    | ContactBlocked
     | IvrEntered
     | NodeEntered
     | Keyed
@@ -295,11 +368,15 @@ ContactEvent = (
     | FlowRestarted
     | LanguageChosen
     | IvrLeft
+    | RoutingDecided
     | QueueEntered
+    | QueueEstimated
+    | QueueStepTaken
     | OfferMade
     | OfferRinging
     | OfferSettled
     | QueueLeft
+    | CallbackOffered
     | TalkStarted
     | RecordingStarted
     | RecordingStopped

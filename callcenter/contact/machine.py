@@ -1,10 +1,14 @@
 """The contact machine: one total table, and the step it makes of a signal.
 
-Theory. A contact lives through ivr, queued, connecting (a phone rings), talking, held, wrap-up, ended. Signals come
-from two sides that do not know each other: Asterisk (the caller's and the agent's legs) and the floor (offers,
-wrap-up). They cross on the way, so most phases hear things that were true a millisecond ago. Each such pair is a
-*race*: it has a name in the table and does nothing, or lets go of a leg that came too late. A pair that is not in
-the table can't happen unless we have a bug: `advance` asserts, and the session fails that one contact.
+Theory. A contact lives through ivr, queued, connecting (phones ring), talking, held, wrap-up, ended; whom no queue
+serves hears a goodbye. Signals come from two sides that do not know each other: Asterisk (the caller's and the
+agents' legs) and the floor (offers, steps, ways out, wrap-up). They cross on the way, so most phases hear things that
+were true a millisecond ago. Each such pair is a *race*: it has a name in the table and does nothing, or lets go of a
+leg that came too late. A pair that is not in the table can't happen unless we have a bug: `advance` asserts, and the
+session fails that one contact.
+
+Several phones may ring for one contact. The first answer wins: its offer is accepted, the others are rescinded and
+their legs let go, here and on the floor, which says so too: that crosses, and is a race.
 
 Whoever leaves first ends the talk. The caller's visit ends with `caller.left`; the contact itself only after the
 agent's wrap-up, so that its record carries the whole work.
@@ -16,7 +20,7 @@ from typing import TypeGuard
 
 from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
-from callcenter.contact import ivr_steps, queue_steps, talk_steps
+from callcenter.contact import exit_steps, ivr_steps, offer_steps, queue_steps, talk_steps
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft, Handler, Step
 from callcenter.contact.model import Contact, Phase
@@ -38,10 +42,13 @@ _STALE_TIMER = Race("the timer was replaced as it fired")
 _LATE_PROMPT = Race("a prompt that we cut short reports its end")
 _KEY_AFTER_FLOW = Race("a key pressed as the flow was left; nothing listens here")
 _CROSSED_OFFER = Race("the floor withdrew the offer as it settled by itself")
+_CROSSED_RULE = Race("a rule of the queue came up as the contact left it")
+_CROSSED_ESTIMATE = Race("the contact was offered or moved on before the floor came to its estimate")
 _CLEAN_UP_LOST = Race("what we wanted to end had ended by itself")
 
 _IVR, _QUEUED, _CONNECTING = Phase.IVR, Phase.QUEUED, Phase.CONNECTING
-_TALKING, _HELD, _WRAP_UP, _ENDED = Phase.TALKING, Phase.HELD, Phase.WRAP_UP, Phase.ENDED
+_TALKING, _HELD, _GOODBYE = Phase.TALKING, Phase.HELD, Phase.GOODBYE
+_WRAP_UP, _ENDED = Phase.WRAP_UP, Phase.ENDED
 
 _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_IVR, sig.CallerLeft): ivr_steps.caller_left,
@@ -52,10 +59,13 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_QUEUED, sig.CallerLeft): queue_steps.caller_left,
     (_QUEUED, sig.DigitPressed): _KEY_AFTER_FLOW,
     (_QUEUED, sig.PromptEnded): queue_steps.announcement_ended,
-    (_QUEUED, sig.OfferProposed): queue_steps.offer_proposed,
+    (_QUEUED, sig.OfferProposed): offer_steps.offer_proposed,
     (_QUEUED, sig.OfferWithdrawn): _CROSSED_OFFER,
+    (_QUEUED, sig.StepTaken): queue_steps.step_taken,
+    (_QUEUED, sig.Diverted): exit_steps.diverted,
+    (_QUEUED, sig.Estimated): queue_steps.estimated,
     (_QUEUED, sig.AgentRinging): _LATE_LEG,
-    (_QUEUED, sig.AgentAnswered): queue_steps.release_late_leg,
+    (_QUEUED, sig.AgentAnswered): offer_steps.release_late_leg,
     (_QUEUED, sig.AgentLegEnded): _OUR_HANG_UP,
     (_QUEUED, sig.AgentHeld): _LATE_LEG,
     (_QUEUED, sig.AgentResumed): _LATE_LEG,
@@ -64,10 +74,14 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_CONNECTING, sig.CallerLeft): queue_steps.caller_left,
     (_CONNECTING, sig.DigitPressed): _KEY_AFTER_FLOW,
     (_CONNECTING, sig.PromptEnded): queue_steps.announcement_ended,
-    (_CONNECTING, sig.OfferWithdrawn): queue_steps.offer_withdrawn,
-    (_CONNECTING, sig.AgentRinging): queue_steps.agent_ringing,
+    (_CONNECTING, sig.OfferProposed): offer_steps.offer_proposed,
+    (_CONNECTING, sig.OfferWithdrawn): offer_steps.offer_withdrawn,
+    (_CONNECTING, sig.StepTaken): queue_steps.step_taken,
+    (_CONNECTING, sig.Diverted): exit_steps.diverted,
+    (_CONNECTING, sig.Estimated): _CROSSED_ESTIMATE,
+    (_CONNECTING, sig.AgentRinging): offer_steps.agent_ringing,
     (_CONNECTING, sig.AgentAnswered): queue_steps.agent_answered,
-    (_CONNECTING, sig.AgentLegEnded): queue_steps.agent_leg_ended,
+    (_CONNECTING, sig.AgentLegEnded): offer_steps.agent_leg_ended,
     (_CONNECTING, sig.AgentHeld): _LATE_LEG,
     (_CONNECTING, sig.AgentResumed): _LATE_LEG,
     (_CONNECTING, sig.CommandFailed): queue_steps.command_failed,
@@ -76,8 +90,11 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_TALKING, sig.DigitPressed): Race("keys pressed while talking are for the agent's ear"),
     (_TALKING, sig.PromptEnded): _LATE_PROMPT,
     (_TALKING, sig.OfferWithdrawn): _CROSSED_OFFER,
-    (_TALKING, sig.AgentRinging): Race("the phone's 180 was overtaken by its 200"),
-    (_TALKING, sig.AgentAnswered): Race("Up and StasisStart both say that the agent answered"),
+    (_TALKING, sig.StepTaken): _CROSSED_RULE,
+    (_TALKING, sig.Diverted): _CROSSED_RULE,
+    (_TALKING, sig.Estimated): _CROSSED_ESTIMATE,
+    (_TALKING, sig.AgentRinging): Race("the phone's 180 was overtaken by its 200, or by another phone's"),
+    (_TALKING, sig.AgentAnswered): talk_steps.another_answered,
     (_TALKING, sig.AgentLegEnded): talk_steps.agent_left,
     (_TALKING, sig.AgentHeld): talk_steps.agent_held,
     (_TALKING, sig.AgentResumed): Race("a phone may say unhold without a hold"),
@@ -87,8 +104,11 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_HELD, sig.DigitPressed): Race("keys pressed while held; nothing listens here"),
     (_HELD, sig.PromptEnded): _LATE_PROMPT,
     (_HELD, sig.OfferWithdrawn): _CROSSED_OFFER,
-    (_HELD, sig.AgentRinging): Race("the phone's 180 was overtaken by its 200"),
-    (_HELD, sig.AgentAnswered): Race("Up and StasisStart both say that the agent answered"),
+    (_HELD, sig.StepTaken): _CROSSED_RULE,
+    (_HELD, sig.Diverted): _CROSSED_RULE,
+    (_HELD, sig.Estimated): _CROSSED_ESTIMATE,
+    (_HELD, sig.AgentRinging): Race("the phone's 180 was overtaken by its 200, or by another phone's"),
+    (_HELD, sig.AgentAnswered): talk_steps.another_answered,
     (_HELD, sig.AgentLegEnded): talk_steps.agent_left,
     (_HELD, sig.AgentHeld): Race("a phone may repeat its hold"),
     (_HELD, sig.AgentResumed): talk_steps.agent_resumed,
@@ -96,24 +116,42 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_HELD, sig.TimerDue): _STALE_TIMER,
 }
 
-# Nobody is on the line any more: whatever still arrives was on its way when the caller or the agent left.
-_NOBODY_LEFT: Mapping[type[sig.Signal], Cell] = {
-    sig.CallerLeft: _OUR_HANG_UP,
-    sig.DigitPressed: Race("a key pressed as the caller left"),
-    sig.PromptEnded: _LATE_PROMPT,
-    sig.OfferProposed: queue_steps.offer_too_late,
+# The contact waits for nobody any more: what the floor or an agent's leg still says was on its way as it left.
+_WAIT_OVER: Mapping[type[sig.Signal], Cell] = {
+    sig.OfferProposed: offer_steps.offer_too_late,
     sig.OfferWithdrawn: _CROSSED_OFFER,
+    sig.StepTaken: _CROSSED_RULE,
+    sig.Diverted: _CROSSED_RULE,
+    sig.Estimated: _CROSSED_ESTIMATE,
     sig.AgentRinging: _LATE_LEG,
-    sig.AgentAnswered: queue_steps.release_late_leg,
+    sig.AgentAnswered: offer_steps.release_late_leg,
     sig.AgentLegEnded: _OUR_HANG_UP,
     sig.AgentHeld: _LATE_LEG,
     sig.AgentResumed: _LATE_LEG,
+}
+
+_GOING: Mapping[type[sig.Signal], Cell] = {
+    **_WAIT_OVER,
+    sig.CallerLeft: exit_steps.caller_left,
+    sig.DigitPressed: Race("keys pressed during the goodbye; nothing listens here"),
+    sig.PromptEnded: exit_steps.prompt_ended,
+    sig.CommandFailed: exit_steps.say_failed,
+    sig.TimerDue: exit_steps.time_is_up,
+}
+
+# Nobody is on the line any more: whatever still arrives was on its way when the caller or the agent left.
+_NOBODY_LEFT: Mapping[type[sig.Signal], Cell] = {
+    **_WAIT_OVER,
+    sig.CallerLeft: _OUR_HANG_UP,
+    sig.DigitPressed: Race("a key pressed as the caller left"),
+    sig.PromptEnded: _LATE_PROMPT,
     sig.CommandFailed: _CLEAN_UP_LOST,
     sig.TimerDue: _STALE_TIMER,
 }
 
 TABLE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     **_ON_THE_LINE,
+    **{(_GOODBYE, heard): cell for heard, cell in _GOING.items()},
     **{(phase, heard): cell for phase in (_WRAP_UP, _ENDED) for heard, cell in _NOBODY_LEFT.items()},
     (_WRAP_UP, sig.WrapUpOver): talk_steps.wrap_up_over,
     (_ENDED, sig.WrapUpOver): Race("the contact failed and was closed while its agent wrapped up"),
@@ -121,14 +159,47 @@ TABLE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
 
 
 def arrive(arrival: sig.Arrival, plan: Plan, now: float) -> Step:
-    """The first step of a contact: answer, and into the flow or the queue that the dialed number leads to."""
+    """The first step of a contact: answer, and into the flow or the queue that the dialed number leads to.
+
+    A caller who is refused is never answered; their contact is over with this step.
+    """
+    hotline = plan.hotlines[arrival.hotline]
+    draft = Draft(newcomer(arrival, plan, now), plan, now)
+    contact = draft.contact
+    draft.remember(
+        ev.ContactStarted(
+            direction="inbound",
+            channel="voice",
+            channel_id=arrival.channel_id,
+            caller=arrival.caller,
+            caller_shown=arrival.caller_shown,
+            dialed=arrival.dialed,
+            customer_id=contact.customer.customer_id if contact.customer else None,
+            value_tier=contact.value_tier,
+            language=contact.language,
+        )
+    )
+    if arrival.refused is not None:
+        _turn_away(draft, arrival.refused)
+        return draft.step()
+    draft.ask(ask.TakeCall(arrival.channel_id, arrival.contact_id))
+    if hotline.flow is not None:
+        ivr_steps.enter_flow(draft, hotline.flow)
+    else:
+        assert hotline.queue is not None, "the site's check gives every hotline a flow or a queue"
+        queue_steps.enter_queue(draft, hotline.queue, hotline.announcement)
+    return draft.step()
+
+
+def newcomer(arrival: sig.Arrival, plan: Plan, now: float) -> Contact:
+    """The contact at the door: who calls, of which value tier, spoken to in which language; nothing has happened."""
     hotline = plan.hotlines[arrival.hotline]
     customer = arrival.customer
     value_tier = customer.value_tier if customer and customer.value_tier in plan.tiers else plan.default_tier
     language = hotline.language
     if customer is not None and customer.language in plan.languages:
         language = customer.language
-    contact = Contact(
+    return Contact(
         contact_id=arrival.contact_id,
         channel_id=arrival.channel_id,
         dialed=arrival.dialed,
@@ -139,28 +210,8 @@ def arrive(arrival: sig.Arrival, plan: Plan, now: float) -> Step:
         language=language,
         started_at=now,
         phase=Phase.IVR if hotline.flow else Phase.QUEUED,
+        hotline=hotline.dialed,
     )
-    draft = Draft(contact, plan, now)
-    draft.remember(
-        ev.ContactStarted(
-            direction="inbound",
-            channel="voice",
-            channel_id=arrival.channel_id,
-            caller=arrival.caller,
-            caller_shown=arrival.caller_shown,
-            dialed=arrival.dialed,
-            customer_id=customer.customer_id if customer else None,
-            value_tier=value_tier,
-            language=language,
-        )
-    )
-    draft.ask(ask.TakeCall(arrival.channel_id, arrival.contact_id))
-    if hotline.flow is not None:
-        ivr_steps.enter_flow(draft, hotline.flow)
-    else:
-        assert hotline.queue is not None, "the site's check gives every hotline a flow or a queue"
-        queue_steps.enter_queue(draft, hotline.queue, hotline.announcement)
-    return draft.step()
 
 
 def advance(contact: Contact, signal: sig.Signal, plan: Plan, now: float) -> Step:
@@ -181,7 +232,8 @@ def advance(contact: Contact, signal: sig.Signal, plan: Plan, now: float) -> Ste
 def resume(contact: Contact, plan: Plan, now: float) -> Step:
     """The first step of a contact that an earlier process of ours left behind; its caller is still there.
 
-    IVR: the current prompt again. Queue: same place and age. Talk: untouched. Wrap-up: over, for nobody timed it.
+    IVR and goodbye: the current prompt again. Queue: same place and age. Talk: untouched. Wrap-up: over, for nobody
+    timed it.
     """
     draft = Draft(contact, plan, now)
     draft.remember(ev.ContactResumed(phase=contact.phase.value))
@@ -190,14 +242,24 @@ def resume(contact: Contact, plan: Plan, now: float) -> Step:
             ivr_steps.resume(draft)
         case Phase.QUEUED | Phase.CONNECTING:
             queue_steps.resume(draft)
+        case Phase.GOODBYE:
+            exit_steps.resume(draft)
         case Phase.WRAP_UP:
             assert contact.agent_id is not None
             talk_steps.wrap_up_over(draft, sig.WrapUpOver(contact.agent_id))
         case Phase.TALKING | Phase.HELD | Phase.ENDED:
             pass
-    if draft.contact.phase in {Phase.IVR, Phase.QUEUED}:
+    if draft.contact.phase in {Phase.IVR, Phase.QUEUED, Phase.GOODBYE}:
         draft.ask(ask.HoldLease(contact.channel_id))
     return draft.step()
+
+
+def _turn_away(draft: Draft, why: str) -> None:
+    """Busy, before the call is answered: it costs the caller nothing, and no trunk for longer than this."""
+    draft.remember(ev.ContactBlocked(why=why))
+    draft.ask(ask.HangUp(draft.contact.channel_id, "congestion"))
+    draft.caller_leaves(by="system", end_state="blocked")
+    draft.close()
 
 
 def _unanswered(signal: sig.Signal, contact: Contact) -> TypeGuard[sig.CommandFailed]:
@@ -214,11 +276,10 @@ def fail(contact: Contact, reason: str, plan: Plan, now: float) -> Step:
     """We can't go on with this contact: whoever is on the line goes to the fallback, the books are closed."""
     draft = Draft(contact, plan, now)
     draft.remember(ev.ContactFailed(reason=reason))
-    if contact.offer is not None:
-        draft.ask(ask.HangUp(contact.offer.offer_id, "normal"))
-        draft.become(offer=None)
+    offer_steps.let_go(draft, "failed", "normal")
     if contact.phase in {Phase.QUEUED, Phase.CONNECTING}:
         draft.ask(ask.LeaveQueue(contact.contact_id))
+    parted = contact.talk is not None
     if contact.talk is not None:
         draft.ask(ask.HangUp(contact.talk.leg_id))
         talk_steps.end_talk(draft)
@@ -227,7 +288,7 @@ def fail(contact: Contact, reason: str, plan: Plan, now: float) -> Step:
         draft.ask(ask.SendToFallback(contact.channel_id))
         draft.caller_leaves(by="system", end_state="failed")
     if contact.agent_id is not None and contact.phase is not Phase.ENDED:
-        draft.ask(ask.FinishTalk(contact.contact_id, contact.agent_id, 0.0))
+        draft.ask(ask.FinishTalk(contact.contact_id, contact.agent_id, 0.0, dropped=parted))
     if contact.phase is not Phase.ENDED:
         draft.close()
     return draft.step()

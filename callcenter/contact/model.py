@@ -16,13 +16,14 @@ class Phase(StrEnum):
     CONNECTING = "connecting"
     TALKING = "talking"
     HELD = "held"
+    GOODBYE = "goodbye"
     WRAP_UP = "wrap_up"
     ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class OfferInHand:
-    """The offer whose phone rings now."""
+    """An offer whose phone is to ring, or rings, now."""
 
     offer_id: str
     agent_id: str
@@ -50,6 +51,11 @@ class Contact:
 
     `channel_id` is the caller's leg, empty once it is gone. `*_made` count the resources we named, so that
     every id is chosen before Asterisk hears of it and none is used twice.
+
+    `queued_at` is when it entered the queue it is in, `waiting_since` when it entered the first of those that a rule
+    moved it through, which is what counts for its age; `moves` counts these moves. `rang_s` is for how long offers
+    rang in this queue, `connecting_at` since when one does now. `requires` (text), `preferred_agent` and
+    `preferred_wait_s` are what the rules made of the customer's record. `estimated`: this queue's estimate was told.
     """
 
     contact_id: str
@@ -70,7 +76,15 @@ class Contact:
     queued_at: float | None = None
     music_class: str | None = None
     music_on: bool = False
-    offer: OfferInHand | None = None
+    waiting_since: float | None = None
+    moves: int = 0
+    requires: str = "anyone"
+    preferred_agent: str | None = None
+    preferred_wait_s: float = 0.0
+    estimated: bool = False
+    offers: tuple[OfferInHand, ...] = ()
+    connecting_at: float | None = None
+    rang_s: float = 0.0
     talk: Talk | None = None
     agent_id: str | None = None
     wrap_up_at: float | None = None
@@ -84,11 +98,16 @@ class Contact:
     playbacks_made: int = 0
     bridges_made: int = 0
     recordings_made: int = 0
+    hotline: str = ""
 
     @property
     def stream(self) -> str:
         """The journal stream that this contact owns."""
         return f"contact/{self.contact_id}"
+
+    def offer(self, offer_id: str) -> OfferInHand | None:
+        """The offer in hand with this id, which is its leg's too; None if it has settled."""
+        return next((offer for offer in self.offers if offer.offer_id == offer_id), None)
 
 
 def card_shown(contact: Contact) -> Mapping[str, str | None]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from ivr.calendar import Calendar
 from ivr.model import Flow
+from routing.requirement import ANYONE, Requirement
+from routing.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +22,27 @@ class HotlinePlan:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlan:
-    """How contacts wait in a queue and what becomes of them. `recording` is always or never."""
+    """How contacts wait in a queue and what becomes of them. `recording` is always or never.
+
+    `requires` is what the queue asks of every agent; the ACD knows it by itself, here it is only told. With
+    `auto_answer` the agent's phone is asked to pick up by itself.
+    """
 
     queue: str
-    needs: Mapping[str, int]
+    requires: Requirement = ANYONE
     music_class: str = "default"
     wrap_up_s: float = 15.0
     recording: str = "always"
+    auto_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The site as one value; `site` is its digest and goes into every event.
 
-    `tiers` maps a value tier's name to its rank, 0 highest. A contact needs the queue's skills and, besides, the
-    skill named like the language it is served in.
+    `tiers` maps a value tier's name to its rank, 0 highest. `rules` are walked as a contact enters its first queue; a
+    contact requires what they and the queue say and, besides, the skill named like the language it is served in.
+    `closed_prompts` are said to a caller whom a queue does not serve; without any they are let go in silence.
     """
 
     site: str
@@ -45,3 +53,13 @@ class Plan:
     tiers: Mapping[str, int]
     default_tier: str
     languages: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
+    closed_prompts: tuple[str, ...] = ()
+
+    def queue(self, queue: str) -> QueuePlan:
+        """The queue's plan; a queue that the site no longer has, as if the operator had said nothing of it."""
+        return self.queues.get(queue) or QueuePlan(queue)
+
+    def rank(self, value_tier: str) -> int:
+        """The rank of a value tier; one that the site no longer has ranks like the default."""
+        return self.tiers.get(value_tier, self.tiers[self.default_tier])

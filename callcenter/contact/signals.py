@@ -9,16 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from routing.model import Exit
+
 
 @dataclass(frozen=True, slots=True)
 class CustomerCard:
-    """What we know of a customer when the phone rings; shown to the agent at offer time."""
+    """What we know of a customer as they call: what the rules look at, and what the agent is shown.
+
+    `case_owner` is the agent who owns an open case of theirs; `usage` is their consumption in the site's own unit.
+    """
 
     customer_id: str
     name: str
     value_tier: str
     language: str | None
     last_agent: str | None = None
+    segment: str | None = None
+    preferred_agent: str | None = None
+    case_owner: str | None = None
+    open_case: bool = False
+    at_risk: bool = False
+    usage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,8 @@ class Arrival:
     """A caller is at the door: Asterisk put their channel in our hands, everything looked up.
 
     `hotline` is the configured number that `dialed` leads to. `caller` is E.164 or None (withheld, malformed);
-    `caller_shown` is what the network sent, cut and cleaned.
+    `caller_shown` is what the network sent, cut and cleaned. `refused` says why the caller is not taken, None if
+    they are.
     """
 
     contact_id: str
@@ -36,6 +48,7 @@ class Arrival:
     caller: str | None
     caller_shown: str
     customer: CustomerCard | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,44 @@ class OfferWithdrawn:
 
     offer_id: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken:
+    """From now on step `step` (0 the first) of the queue says who may serve; `why` is time or unstaffed.
+
+    `requires` is the whole requirement now, as text.
+    """
+
+    queue: str
+    step: int
+    why: str
+    requires: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diverted:
+    """The contact leaves the queue by rule, or was never taken into it; the floor has forgotten it already.
+
+    `why` is last_step, full, long_wait, unstaffed, or the reason why the queue is closed.
+    """
+
+    queue: str
+    exit_to: Exit
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """The contact waits, at this place (1 the next to be served), for another `p50_s` in the median, `p90_s` at P90.
+
+    `mean_s` is the forecast's mean. None: no end is in sight, for nobody works who could serve it.
+    """
+
+    position: int
+    p50_s: float | None
+    p90_s: float | None
+    mean_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +199,9 @@ Signal = (
     | PromptEnded
     | OfferProposed
     | OfferWithdrawn
+    | StepTaken
+    | Diverted
+    | Estimated
     | AgentRinging
     | AgentAnswered
     | AgentLegEnded

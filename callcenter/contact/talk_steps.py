@@ -9,6 +9,9 @@ from callcenter.contact.draft import Draft
 from callcenter.contact.model import Phase, Talk
 from recordings.naming import recording_files
 
+# Q.850: nobody hung up, the network failed: out of order, temporary failure, congestion, a timer expired.
+_BROKE = frozenset({27, 38, 41, 42, 102})
+
 
 def start_talk(draft: Draft, *, agent_id: str, leg_id: str) -> None:
     """Join caller and agent at once: what the caller hears is cut, not played out."""
@@ -32,9 +35,17 @@ def start_talk(draft: Draft, *, agent_id: str, leg_id: str) -> None:
         ask.CapLease(contact.channel_id),
     )
     assert contact.queue is not None
-    policy = draft.plan.queues[contact.queue].recording
+    policy = draft.plan.queue(contact.queue).recording
     if policy == "always":
         _start_recording(draft, policy)
+
+
+def another_answered(draft: Draft, signal: sig.AgentAnswered) -> None:
+    """A second phone was picked up as the first one was: let go. Of the first one, Up and StasisStart both tell."""
+    talk = draft.contact.talk
+    assert talk is not None
+    if talk.leg_id != signal.leg_id:
+        draft.ask(ask.HangUp(signal.leg_id, "answered_elsewhere"))
 
 
 def agent_held(draft: Draft, signal: sig.AgentHeld) -> None:
@@ -109,12 +120,13 @@ def _part(draft: Draft, *, by: str, cause: int) -> None:
     assert contact.talk is not None
     assert contact.queue is not None
     agent_id = contact.talk.agent_id
-    wrap_up_s = draft.plan.queues[contact.queue].wrap_up_s
+    wrap_up_s = draft.plan.queue(contact.queue).wrap_up_s
     end_talk(draft)
     draft.caller_leaves(by=by, end_state="agent", cause=cause)
     draft.become(phase=Phase.WRAP_UP, wrap_up_at=draft.now)
     draft.remember(ev.WrapUpStarted(agent_id=agent_id, wrap_up_s=wrap_up_s))
-    draft.ask(ask.FinishTalk(contact.contact_id, agent_id, wrap_up_s))
+    dropped = by == "system" or cause in _BROKE
+    draft.ask(ask.FinishTalk(contact.contact_id, agent_id, wrap_up_s, dropped))
 
 
 def _end_hold(draft: Draft) -> None:

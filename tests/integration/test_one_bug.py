@@ -43,4 +43,11 @@ async def test_a_caller_whom_the_floor_fails_goes_to_the_fallback_and_the_next_o
         await second.hang_up()
         await hotline.until_ended()
         story = types(await hotline.story(unlucky[0]))
-    assert story == ["contact.started", "queue.entered", "contact.failed", "caller.left", "contact.ended"]
+    assert story == [
+        "contact.started",
+        "routing.decided",
+        "queue.entered",
+        "contact.failed",
+        "caller.left",
+        "contact.ended",
+    ]

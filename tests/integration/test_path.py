@@ -66,7 +66,7 @@ async def test_a_vip_hotline_leads_straight_to_its_queue_and_the_agent_rings_at_
     assert desk.ended_by == "them"
     await hotline.nothing_left()
     (story,) = await hotline.stories()
-    assert types(story)[:3] == ["contact.started", "queue.entered", "offer.made"]
+    assert types(story)[:4] == ["contact.started", "routing.decided", "queue.entered", "offer.made"]
     assert (data(story[-1])["end_state"], data(story[-1])["ended_by"]) == ("agent", "caller")
 
 

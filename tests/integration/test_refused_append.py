@@ -13,6 +13,7 @@ async def test_a_contact_whose_step_the_journal_refuses_goes_to_the_fallback(hot
     used = Entry(contact.stream, 1, hotline.center.clock.now(), "test.twice", 1, b"{}", "test")
     hotline.center.journal.append(Append((used,), (StateChange(contact.stream, b"{}"),)))
     await until(lambda: not hotline.contacts, "the contact is let go")
+    assert hotline.center.switchboard.trunks_in_use == 0
     await call.hears_sound()
     assert call.is_up
     assert hotline.center.journal.healthy

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +95,7 @@ class Hotline:
     async def written(self) -> None:
         """Wait until everything that happened so far is in PostgreSQL."""
         journal = self.center.journal
+        await journal.live_states()  # a read has its turn after every append that is still on its way
         await until(lambda: journal.backlog() == 0, "the journal is on the disk")
         assert await self.center.writer.until(journal.position, WRITTEN_S), self.center.writer.health()
 
@@ -257,10 +258,15 @@ def settings_for(var: Path, **given: int | str) -> Settings:
 
 @asynccontextmanager
 async def open_hotline(
-    var: Path, asterisk: RealAsterisk, database_url: str, site: Site | None = None, settings: Settings | None = None
+    var: Path,
+    asterisk: RealAsterisk,
+    database_url: str,
+    site: Site | None = None,
+    settings: Settings | None = None,
+    adapt: Callable[[Site], Awaitable[Sequence[str]]] | None = None,
 ) -> AsyncIterator[Hotline]:
     """Run the call center until the block ends; a vital task that ends early fails the test."""
-    beside = Surroundings(database_url, access(asterisk.companion), asterisk.companion.recordings_dir)
+    beside = Surroundings(database_url, access(asterisk.companion), asterisk.companion.recordings_dir, adapt)
     center = CallCenter(settings or settings_for(var), site or brisk_site(), beside)
     try:
         await center.open()

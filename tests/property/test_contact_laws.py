@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import msgspec
 from hypothesis import given
@@ -11,10 +12,30 @@ from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Step
+from callcenter.contact.exit_steps import MOVES_MAX
 from callcenter.contact.machine import TABLE, advance
 from callcenter.contact.model import Contact, Phase
-from tests.contacts import AGENT, ID, MENU, PLAN, VIP, arrival, gapless, offer, types
+from routing.model import Exit, ExitKind
+from tests.contacts import (
+    AGENT,
+    CALLBACK,
+    GOODBYE,
+    ID,
+    MENU,
+    PLAN,
+    VIP,
+    VOICEMAIL,
+    arrival,
+    diverted,
+    gapless,
+    offer,
+    types,
+)
 
+QUEUES = st.sampled_from(["vip", "vip", "product", "orders"])
+EXITS = st.sampled_from(
+    [*(Exit(ExitKind.QUEUE, queue) for queue in ("vip", "product", "orders")), GOODBYE, VOICEMAIL, CALLBACK]
+)
 LEGS = st.sampled_from([f"{ID}.o{n}" for n in range(1, 4)])
 PLAYBACKS = st.sampled_from([f"{ID}.p{n}" for n in range(1, 5)])
 COMMANDS = st.sampled_from(["Say", "RingDesk", "Join", "StartRecording", "StartMusic", "TakeCall"])
@@ -34,24 +55,49 @@ SIGNALS: st.SearchStrategy[sig.Signal] = st.one_of(
     ),
     st.just(sig.TimerDue()),
     st.just(sig.WrapUpOver(AGENT)),
-    st.integers(1, 3).map(offer),
+    st.sampled_from([AGENT, "agent02"]).map(lambda agent_id: offer(1, agent_id)),
+    st.builds(diverted, EXITS, QUEUES),
+    st.builds(sig.StepTaken, QUEUES, st.integers(0, 3), st.just("time"), st.just("en")),
+    st.builds(sig.Estimated, st.integers(1, 9), st.none() | st.floats(0, 60), st.none() | st.floats(60, 600)),
 )
+
+
+E = TypeVar("E")
+C = TypeVar("C")
+WITHOUT_OFFERS = {Phase.IVR, Phase.QUEUED, Phase.TALKING, Phase.HELD, Phase.GOODBYE, Phase.WRAP_UP, Phase.ENDED}
 
 
 @dataclass
 class History:
-    """A contact's steps under signals it may hear; those its phase can't hear are left out."""
+    """A contact's steps under the signals it may hear; those its phase can't hear are left out.
+
+    The floor gives every offer a new id, so an offer here always is the contact's next.
+    """
 
     made: list[Step] = field(default_factory=list)
+    heard: list[sig.Signal] = field(default_factory=list)
+    at: list[float] = field(default_factory=lambda: [100.0])
 
     @classmethod
     def of(cls, hotline: str, signals: list[sig.Signal]) -> "History":
         history = cls([arrival(hotline)])
         for n, signal in enumerate(signals, 1):
             contact = history.made[-1].contact
+            if isinstance(signal, sig.OfferProposed):
+                signal = offer(contact.offers_made + 1, signal.agent_id, 100.0 + n)  # noqa: PLW2901
             if (contact.phase, type(signal)) in TABLE:
+                history.heard.append(signal)
+                history.at.append(100.0 + n)
                 history.made.append(advance(contact, signal, PLAN, 100.0 + n))
         return history
+
+    def events(self, kind: type[E]) -> list[E]:
+        """The events of this type, in order."""
+        return [event for step in self.made for event in step.events if isinstance(event, kind)]
+
+    def asked(self, kind: type[C]) -> list[C]:
+        """The commands of this type, in order."""
+        return [command for step in self.made for command in step.commands if isinstance(command, kind)]
 
 
 histories = st.builds(History.of, st.sampled_from([MENU, VIP]), st.lists(SIGNALS, max_size=40))
@@ -76,11 +122,75 @@ def test_seq_is_gapless_and_the_last_event_counts_them_all(history: History) -> 
 
 @given(histories)
 def test_an_offer_settles_once(history: History) -> None:
-    settled = [e.offer_id for s in history.made for e in s.events if isinstance(e, ev.OfferSettled)]
-    made = [e.offer_id for s in history.made for e in s.events if isinstance(e, ev.OfferMade)]
-    assert len(settled) <= len(made)
-    for offer_id in set(settled):
-        assert settled.count(offer_id) <= made.count(offer_id)
+    settled = [event.offer_id for event in history.events(ev.OfferSettled)]
+    made = [event.offer_id for event in history.events(ev.OfferMade)]
+    assert len(set(settled)) == len(settled)
+    pending = {each.offer_id for each in history.made[-1].contact.offers}
+    assert set(settled) | pending == set(made)
+    assert not pending & set(settled)
+
+
+@given(histories)
+def test_a_contact_is_connecting_exactly_while_offers_are_in_hand(history: History) -> None:
+    for step in history.made:
+        contact = step.contact
+        assert (contact.phase is Phase.CONNECTING) == bool(contact.offers)
+        assert (contact.connecting_at is not None) == bool(contact.offers)
+        assert (contact.talk is not None) == (contact.phase in {Phase.TALKING, Phase.HELD})
+
+
+@given(histories)
+def test_at_most_one_offer_is_accepted_and_it_is_the_one_that_talks(history: History) -> None:
+    accepted = [event.offer_id for event in history.events(ev.OfferSettled) if event.outcome == "accepted"]
+    assert accepted == [event.offer_id for event in history.events(ev.TalkStarted)]
+    assert len(accepted) <= 1
+    assert [each.offer_id for each in history.asked(ask.SettleOffer) if each.outcome == "accepted"] == accepted
+
+
+@given(histories)
+def test_a_phone_that_was_rung_is_answered_let_go_or_has_ended_by_itself(history: History) -> None:
+    if history.made[-1].contact.phase in WITHOUT_OFFERS:
+        rung = {command.leg_id for command in history.asked(ask.RingDesk)}
+        joined = {leg for command in history.asked(ask.Join) for leg in command.channel_ids[1:]}
+        let_go = {command.channel_id for command in history.asked(ask.HangUp)}
+        ended = {each.leg_id for each in history.heard if isinstance(each, sig.AgentLegEnded)}
+        failed = {each.resource_id for each in history.heard if isinstance(each, sig.CommandFailed)}
+        assert rung <= joined | let_go | ended | failed
+
+
+@given(histories)
+def test_the_floor_hears_of_every_offer_that_ended_without_its_doing(history: History) -> None:
+    told = {command.offer_id for command in history.asked(ask.SettleOffer)}
+    for event in history.events(ev.OfferSettled):
+        assert event.offer_id in told or event.outcome in {"no_answer", "rescinded", "failed"}
+
+
+@given(histories)
+def test_a_contact_is_in_one_queue_at_a_time_and_moved_on_a_limited_number_of_times(history: History) -> None:
+    walk = [e for s in history.made for e in s.events if isinstance(e, ev.QueueEntered | ev.QueueLeft)]
+    assert all(isinstance(event, ev.QueueEntered) == (n % 2 == 0) for n, event in enumerate(walk))
+    assert all(a.queue == b.queue for a, b in zip(walk[::2], walk[1::2], strict=False))
+    assert [event.moves for event in history.events(ev.QueueEntered)] == list(range(len(walk[::2])))
+    assert history.made[-1].contact.moves <= MOVES_MAX
+    assert len(history.events(ev.QueueEstimated)) <= len(walk[::2])
+
+
+@given(histories)
+def test_moves_never_change_the_age_and_the_step_clock_never_exceeds_the_wait(history: History) -> None:
+    entering = history.asked(ask.EnterQueue)
+    assert len({command.entered_at for command in entering}) <= 1
+    assert [command.clock_s for command in entering] == [0.0] * len(entering)
+    for step, at in zip(history.made, history.at, strict=True):
+        contact = step.contact
+        if contact.phase is Phase.QUEUED:
+            assert contact.queued_at is not None
+            assert 0.0 <= contact.rang_s <= at - contact.queued_at
+
+
+@given(histories)
+def test_what_was_waited_in_each_queue_adds_up_to_the_wait(history: History) -> None:
+    waited = sum(event.wait_s for event in history.events(ev.QueueLeft))
+    assert abs(history.made[-1].contact.wait_s - waited) < 1e-6
 
 
 @given(histories)

@@ -8,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcenter.contact import events as ev
-from callcenter.db.batch import Changed
-from callcenter.db.projections import ContactView, Fact, body_of, fold
+from callcenter.db.changed import Changed
+from callcenter.db.projections import ContactView, Fact, Fold, body_of, fold
 from tests.database import AT, contact_id
 
 ID = contact_id(1)
 NAMES = st.sampled_from(["a", "b", "agent01", "product"])
 SECONDS = st.floats(0.0, 1e6)
 STARTED = ev.ContactStarted("inbound", "phone", "ch1", None, "anonymous", "0800000100", None, "basic", "zh-TW")
-FIELDS = {
+FIELDS: dict[str, st.SearchStrategy[object]] = {
     "str": NAMES,
     "str | None": st.none() | NAMES,
     "float": SECONDS,
+    "float | None": st.none() | SECONDS,
     "int": st.integers(0, 100),
 }
 
@@ -29,9 +30,14 @@ def bodies() -> st.SearchStrategy[ev.Body]:
 
     def body(kind: type[ev.Body]) -> st.SearchStrategy[ev.Body]:
         types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
-        return st.builds(kind, **{name: FIELDS.get(_spelled(text), st.just({})) for name, text in types.items()})
+        return st.builds(kind, **{name: _content(_spelled(text)) for name, text in types.items()})
 
     return st.one_of([body(kind) for kind in get_args(ev.ContactEvent) if kind is not ev.ContactStarted])
+
+
+def _content(spelled: str) -> st.SearchStrategy[object]:
+    empty: object = [] if "Sequence[" in spelled else {}
+    return FIELDS.get(spelled, st.just(empty))
 
 
 def _spelled(text: str) -> str:
@@ -68,6 +74,15 @@ def test_it_does_not_matter_where_a_batch_ends(history: list[ev.Body], cut: int)
     assert folded(history[cut:], first, start=len(history[:cut]) + 2) == whole
 
 
+@given(st.lists(bodies(), max_size=40), st.integers(0, 40))
+def test_events_added_together_come_to_what_they_come_to_one_by_one(history: list[ev.Body], cut: int) -> None:
+    before = folded([STARTED, *history[:cut]]) if cut else None
+    total = Fold(ID, "n1", before)
+    for seq, body in enumerate([STARTED, *history][cut + 1 if cut else 0 :], cut + 2 if cut else 1):
+        total.add(seq, AT + seq, body)
+    assert total.view() == folded([STARTED, *history])
+
+
 @given(st.lists(bodies(), max_size=40))
 def test_the_rows_noted_as_changed_are_all_that_the_end_needs(history: list[ev.Body]) -> None:
     changed = Changed()
@@ -77,7 +92,7 @@ def test_the_rows_noted_as_changed_are_all_that_the_end_needs(history: list[ev.B
         changed.note(view, after)
         view = after
     assert view is not None
-    rows = {key: row for table in changed._rows.values() for key, row in table.items()}
+    rows = {key: row for table in changed.rows().values() for key, row in table.items()}
     assert rows[ID] == view.contact
     assert {key: row for key, row in rows.items() if isinstance(key, tuple)} == {
         (ID, segment.n): segment for segment in view.segments

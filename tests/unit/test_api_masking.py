@@ -51,6 +51,14 @@ def test_a_contact_is_in_the_agents_hands_from_the_offer_until_it_settles_otherw
     assert feed.seen(entry(OURS, "talk.started", agent_id="agent02")) is None
 
 
+def test_a_colleague_who_refuses_does_not_take_the_contact_out_of_the_agents_hands() -> None:
+    feed = AgentFeed("agent01", [])
+    feed.seen(entry(OURS, "offer.made", agent_id="agent01"))
+    feed.seen(entry(OURS, "offer.settled", agent_id="agent02", outcome="rejected"))
+    assert feed.seen(entry(OURS, "offer.settled", agent_id="agent01", outcome="accepted")) is not None
+    assert feed.seen(entry(OURS, "talk.started", agent_id="agent01")) is not None
+
+
 def test_an_accepted_contact_stays_in_the_agents_hands_until_it_ends() -> None:
     feed = AgentFeed("agent01", [])
     for type_, data in (

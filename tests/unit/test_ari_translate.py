@@ -100,6 +100,14 @@ def test_a_caller_at_the_door_brings_the_numbers_of_the_network() -> None:
     arrival = Translator().heard(decode(frame))
     assert isinstance(arrival, CallerAtTheDoor)
     assert (arrival.dialed, arrival.caller, arrival.display) == ("0800000100", "0910000001", "Wang")
+    assert not arrival.answered
+
+
+def test_a_caller_who_was_answered_before_brings_that_too() -> None:
+    frame = (GOLDEN / "caller_presses_keys.jsonl").read_text().splitlines()[0]
+    arrival = Translator().heard(decode(frame.replace('"state":"Ring"', '"state":"Up"')))
+    assert isinstance(arrival, CallerAtTheDoor)
+    assert arrival.answered
 
 
 def test_signals_are_addressed_to_the_resource_they_are_about() -> None:

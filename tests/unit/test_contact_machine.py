@@ -10,7 +10,8 @@ from callcenter.contact import events as ev
 from callcenter.contact import signals as sig
 from callcenter.contact.machine import TABLE, Race, advance, fail
 from callcenter.contact.model import Phase
-from callcenter.contact.queue_steps import outcome_of
+from callcenter.contact.offer_steps import outcome_of
+from routing.requirement import Held
 from tests.contacts import (
     AGENT,
     CALLER,
@@ -36,10 +37,12 @@ ALL_SIGNALS = get_args(sig.Signal)
 # Pairs that only a bug of ours could bring together; everything else is in the table.
 IMPOSSIBLE = {
     *((Phase.IVR, heard) for heard in (sig.OfferProposed, sig.OfferWithdrawn, sig.WrapUpOver)),
+    *((Phase.IVR, heard) for heard in (sig.StepTaken, sig.Diverted, sig.Estimated)),
     *((Phase.IVR, heard) for heard in (sig.AgentRinging, sig.AgentAnswered, sig.AgentLegEnded)),
     *((Phase.IVR, heard) for heard in (sig.AgentHeld, sig.AgentResumed)),
     *((phase, sig.WrapUpOver) for phase in (Phase.QUEUED, Phase.CONNECTING, Phase.TALKING, Phase.HELD)),
-    *((phase, sig.OfferProposed) for phase in (Phase.CONNECTING, Phase.TALKING, Phase.HELD)),
+    *((phase, sig.OfferProposed) for phase in (Phase.TALKING, Phase.HELD)),
+    (Phase.GOODBYE, sig.WrapUpOver),
 }
 
 
@@ -69,8 +72,11 @@ def test_a_caller_on_the_vip_line_is_answered_and_queued_in_one_step() -> None:
     taken, entered, music = step.commands
     assert taken == ask.TakeCall(CALLER, ID)
     assert isinstance(entered, ask.EnterQueue)
-    assert entered.needs == {"vip": 3, "en": 1}
-    assert (entered.value_tier, entered.preferred_agent) == (1, "agent03")
+    assert entered.requires == Held("en")
+    assert (entered.value_tier, entered.preferred_agent, entered.customer_id) == (1, "agent03", "c1")
+    told = step.events[1]
+    assert isinstance(told, ev.QueueEntered)
+    assert (told.needs, told.requires) == ({"vip": 3, "en": 1}, "en and vip >= 3")
     assert music == ask.StartMusic(CALLER, "default")
 
 
@@ -264,4 +270,5 @@ def test_a_failed_contact_is_closed_and_nobody_is_forgotten(phase: Phase) -> Non
     assert isinstance(step.events[-1], ev.ContactEnded)
     assert (ask.SendToFallback(CALLER) in step.commands) == bool(contact.channel_id)
     legs = {command.channel_id for command in step.commands if isinstance(command, ask.HangUp)}
-    assert legs == ({OFFER} if contact.offer or contact.talk else set())
+    assert legs == ({OFFER} if contact.offers or contact.talk else set())
+    assert step.contact.offers == ()

@@ -57,6 +57,18 @@ def test_hold_counts_while_it_lasts_and_the_totals_of_the_talk_replace_it() -> N
     assert after(*holding, ev.TalkEnded("a", 2.0, 1.0)).contact.hold_s == 1.0
 
 
+def test_of_two_phones_that_ring_each_has_its_own_segment() -> None:
+    view = after(
+        ev.QueueEntered("vip", {"vip": 1}, "basic", None),
+        ev.OfferMade("o1", "agent01", "vip", AT + 20, {}, {}),
+        ev.OfferMade("o2", "agent02", "vip", AT + 20, {}, {}),
+        ev.OfferSettled("o1", "agent01", "rejected", 2.0),
+        ev.OfferSettled("o2", "agent02", "accepted", 2.0),
+    )
+    rings = [(each.agent_id, each.outcome, each.ended_at) for each in view.segments if each.kind == "ring"]
+    assert rings == [("agent01", "rejected", AT + 4), ("agent02", "accepted", AT + 5)]
+
+
 def test_an_event_that_changes_no_row_leaves_the_row_alone() -> None:
     before = after()
     assert fold(before, Fact(ID, "n1", 2, AT, ev.Keyed("menu", "1"))) is before

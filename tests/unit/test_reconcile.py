@@ -6,7 +6,7 @@ from callcenter.contact import signals as sig
 from callcenter.contact.model import Phase
 from callcenter.ports import CallerAtTheDoor, ChannelSeen
 from callcenter.reconcile import compare
-from tests.contacts import CALLER, HISTORIES, ID, OFFER, RINGING, TALKING, after
+from tests.contacts import BOTH_RINGING, CALLER, HISTORIES, ID, OFFER, OTHER_OFFER, RINGING, TALKING, after
 
 BRIDGE = f"{ID}.b1"
 
@@ -41,6 +41,12 @@ def test_a_ringing_phone_that_was_answered_meanwhile_is_told() -> None:
     assert found.lost == [(ID, sig.AgentAnswered(OFFER))]
 
 
+def test_of_several_phones_that_rang_each_is_told_of_what_became_of_it() -> None:
+    found = compare([after(*BOTH_RINGING)], [caller(), leg(channel_id=OTHER_OFFER)], [])
+    assert found.lost == [(ID, sig.AgentLegEnded(OFFER)), (ID, sig.AgentAnswered(OTHER_OFFER))]
+    assert found.stray_legs == []
+
+
 def test_a_ringing_phone_that_rings_still_is_no_difference() -> None:
     assert compare([after(*RINGING)], [caller(), leg(in_stasis=False, up=False)], []).count == 0
 
@@ -57,7 +63,7 @@ def test_an_agent_who_hung_up_meanwhile_is_told_after_the_caller_who_did_too() -
 def test_a_caller_in_our_hands_whom_no_contact_knows_is_an_arrival() -> None:
     stranger = caller(channel_id="channel-9", contact_id="")
     found = compare([], [stranger], [])
-    assert found.arrivals == [CallerAtTheDoor("channel-9", "0800000200", "0910000001", "")]
+    assert found.arrivals == [CallerAtTheDoor("channel-9", "0800000200", "0910000001", "", answered=True)]
 
 
 def test_legs_and_bridges_of_no_live_contact_are_strays() -> None:

@@ -1,0 +1,274 @@
+"""The floor: what contacts, people and queues tell the ACD, what of it is remembered, and who hears of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+
+from callcenter.closings import Closing
+from callcenter.contact import commands as ask
+from callcenter.contact import signals as sig
+from callcenter.floor import ChosenPresence, Floor, UnknownAgent, UnknownQueue
+from callcenter.ports import Append, DeviceSeen
+from routing import messages as acd
+from routing.model import AgentProfile, Exit, ExitKind, Presence, QueueRules, Step
+from routing.requirement import ANYONE, Held
+
+GOODBYE, VOICEMAIL = Exit(ExitKind.GOODBYE), Exit(ExitKind.VOICEMAIL)
+SITE = acd.Configured(
+    queues=(QueueRules("orders"), QueueRules("slow", steps=(Step(Held("rare")), Step(after_s=1_000.0)))),
+    agents=(AgentProfile("agent01", {"en": 3}), AgentProfile("agent02", {"en": 3})),
+)
+
+
+@dataclass
+class Memory:
+    """A journal that forgets on power-off, a clock that stands until it is set, and the contacts that listen."""
+
+    appended: list[Append] = field(default_factory=list)
+    told: list[tuple[str, object]] = field(default_factory=list)
+    at: float = 1_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def append(self, item: Append) -> None:
+        self.appended.append(item)
+
+    def events(self, prefix: str) -> list[tuple[str, int, str, dict[str, Any]]]:
+        """(stream, seq, type, body) of what was appended to these streams."""
+        entries = [entry for item in self.appended for entry in item.entries if entry.stream.startswith(prefix)]
+        return [(each.stream, each.seq, each.type, msgspec.json.decode(each.data)) for each in entries]
+
+    def state(self, stream: str) -> bytes | None:
+        """The last state saved of a stream."""
+        saved = [change.state for item in self.appended for change in item.states if change.stream == stream]
+        return saved[-1] if saved else None
+
+    def heard(self, kind: type[object]) -> list[tuple[str, object]]:
+        """Who was told something of this kind, and what."""
+        return [(contact_id, signal) for contact_id, signal in self.told if isinstance(signal, kind)]
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+async def floor(memory: Memory) -> Floor:
+    return floor_of(memory)
+
+
+def floor_of(memory: Memory) -> Floor:
+    """A floor on which nobody works yet."""
+    floor = Floor(site=SITE, digest="first", clock=memory, journal=memory)
+    floor.propose = lambda contact_id, offer: memory.told.append((contact_id, offer))
+    floor.inform = lambda contact_id, signal: memory.told.append((contact_id, signal))
+    return floor
+
+
+def enter(contact_id: str, queue: str = "orders") -> ask.EnterQueue:
+    return ask.EnterQueue(contact_id, queue, ANYONE, 0, 1_000.0)
+
+
+def at_work(floor: Floor, *agent_ids: str) -> None:
+    """These agents can be offered contacts."""
+    for agent_id in agent_ids:
+        floor.device(DeviceSeen(agent_id, reachable=True))
+        floor.log_in(agent_id)
+
+
+async def test_an_idle_agent_is_offered_the_contact_and_the_reasons_are_plain_values(
+    floor: Floor, memory: Memory
+) -> None:
+    at_work(floor, "agent01")
+    floor.tell(enter("c1"))
+    ((contact_id, offer),) = memory.told
+    assert isinstance(offer, sig.OfferProposed)
+    assert (contact_id, offer.agent_id) == ("c1", "agent01")
+    assert offer.trace["why"] == "arrival"
+    assert msgspec.json.decode(msgspec.json.encode(offer.trace)) == offer.trace
+
+
+async def test_who_waits_hears_of_place_and_wait_and_that_no_end_is_in_sight_while_nobody_works(
+    floor: Floor, memory: Memory
+) -> None:
+    floor.tell(enter("c1"))
+    floor.tell(enter("c2"))
+    assert memory.told == [("c1", sig.Estimated(1, None, None)), ("c2", sig.Estimated(2, None, None))]
+    at_work(floor, "agent01")
+    floor.tell(enter("c3"))
+    (_, forecast) = memory.heard(sig.Estimated)[-1]
+    assert isinstance(forecast, sig.Estimated)
+    assert forecast.p50_s is not None
+    assert forecast.p90_s is not None
+    assert 0 < forecast.p50_s <= forecast.p90_s
+    assert floor.estimate("c3") is not None
+    assert floor.estimate("nobody") is None
+
+
+async def test_a_queue_that_the_site_does_not_have_fails_whoever_asks_for_it_and_nobody_else(
+    floor: Floor, memory: Memory
+) -> None:
+    with pytest.raises(UnknownQueue, match="oders"):
+        floor.tell(enter("c1", "oders"))
+    with pytest.raises(UnknownQueue, match="oders"):
+        floor.close_queue("oders", "typo", GOODBYE)
+    with pytest.raises(UnknownQueue, match="oders"):
+        floor.open_queue("oders")
+    assert (memory.told, memory.appended) == ([], [])
+
+
+async def test_an_attempt_to_call_back_has_failed_where_nobody_can_dial(floor: Floor) -> None:
+    agree_to_be_called_back(floor)
+    assert [contact.attempts for contact in floor.snapshot().queues[0].waiting] == [1], "it waits for the next attempt"
+    assert floor.snapshot().calling == ()
+
+
+async def test_a_dialer_is_asked_to_call_back_and_tells_how_it_went(floor: Floor) -> None:
+    dialer = floor.dialer = Dialer()
+    agree_to_be_called_back(floor)
+    assert dialer.dialed == [("c1", 1)]
+    assert [contact.entered.contact_id for contact in floor.snapshot().calling] == ["c1"]
+    floor.customer_dialed("c1", acd.DialOutcome.ANSWERED)
+    assert floor.snapshot().calling == ()
+    assert floor.snapshot().queues[0].waiting == ()
+
+
+def agree_to_be_called_back(floor: Floor) -> None:
+    """The caller of c1 hangs up and keeps the place, and an agent takes the contact."""
+    floor.tell(enter("c1"))
+    floor._tell(acd.CallbackChosen("c1"))
+    at_work(floor, "agent01")
+    floor.tell(ask.SettleOffer("c1.o1", "accepted"))
+
+
+@dataclass
+class Dialer:
+    """Notes whom it was asked to dial."""
+
+    dialed: list[tuple[str, int]] = field(default_factory=list)
+
+    def dial(self, contact_id: str, attempt: int) -> None:
+        self.dialed.append((contact_id, attempt))
+
+
+# --- closed queues ---
+
+
+async def test_a_closed_queue_sends_newcomers_away_and_those_who_wait_where_they_are_told(
+    floor: Floor, memory: Memory
+) -> None:
+    floor.tell(enter("early"))
+    floor.close_queue("orders", "fire alarm", GOODBYE, VOICEMAIL)
+    floor.tell(enter("late"))
+    assert memory.heard(sig.Diverted) == [
+        ("early", sig.Diverted("orders", VOICEMAIL, "fire alarm")),
+        ("late", sig.Diverted("orders", GOODBYE, "fire alarm")),
+    ]
+    assert "late" not in dict(memory.heard(sig.Estimated))
+    closed = {"queue": "orders", "reason": "fire alarm", "newcomers_to": "goodbye", "waiting_to": "voicemail"}
+    assert memory.events("queue/") == [("queue/orders", 1, "queue.closed", closed)]
+
+
+async def test_a_queue_is_closed_as_long_as_any_reason_holds(floor: Floor, memory: Memory) -> None:
+    floor.close_queue("orders", "fire alarm", GOODBYE)
+    floor.close_queue("orders", "hours", VOICEMAIL)
+    floor.close_queue("orders", "hours", VOICEMAIL)
+    floor.open_queue("orders", "hours")
+    floor.tell(enter("c1"))
+    assert memory.heard(sig.Diverted) == [("c1", sig.Diverted("orders", GOODBYE, "fire alarm"))]
+    floor.open_queue("orders", "fire alarm")
+    floor.open_queue("orders", "fire alarm")
+    floor.tell(enter("c2"))
+    assert [contact_id for contact_id, _ in memory.heard(sig.Estimated)] == ["c2"]
+    assert [(seq, type_) for _, seq, type_, _ in memory.events("queue/")] == [
+        (1, "queue.closed"),
+        (2, "queue.closed"),
+        (3, "queue.opened"),
+        (4, "queue.opened"),
+    ]
+    assert memory.state("queue/orders") is None
+
+
+async def test_who_waited_as_the_queue_closed_may_be_served_to_the_last(floor: Floor, memory: Memory) -> None:
+    floor.tell(enter("early"))
+    floor.close_queue("orders", "hours", GOODBYE)
+    at_work(floor, "agent01")
+    assert [contact_id for contact_id, _ in memory.heard(sig.OfferProposed)] == ["early"]
+
+
+async def test_after_a_restart_what_was_closed_is_closed_and_who_was_at_work_is(floor: Floor, memory: Memory) -> None:
+    at_work(floor, "agent01")
+    floor.close_queue("orders", "fire alarm", GOODBYE)
+    state, presence = memory.state("queue/orders"), memory.state("agent/agent01")
+    assert state is not None
+    assert presence is not None
+    later = Memory()
+    after = floor_of(later)
+    after.restore(
+        seqs={"queue/orders": 1, "agent/agent01": 7},
+        presences={"agent01": msgspec.json.decode(presence, type=ChosenPresence)},
+        talking={},
+        closings={"orders": msgspec.json.decode(state, type=tuple[Closing, ...]), "gone": (Closing("x", GOODBYE),)},
+    )
+    after.tell(enter("c1"))
+    assert later.heard(sig.Diverted) == [("c1", sig.Diverted("orders", GOODBYE, "fire alarm"))]
+    after.device(DeviceSeen("agent01", reachable=True))
+    ((_, seq, _, body),) = later.events("agent/")
+    assert (seq, body["presence"], body["reachable"]) == (8, "available", True)
+    after.open_queue("orders")
+    assert [(seq, type_) for _, seq, type_, _ in later.events("queue/")] == [(2, "queue.opened")]
+
+
+# --- the site changes ---
+
+
+async def test_a_changed_site_holds_for_the_next_decision_and_marks_what_is_remembered(
+    floor: Floor, memory: Memory
+) -> None:
+    floor.close_queue("orders", "fire alarm", GOODBYE)
+    with pytest.raises(UnknownAgent):
+        floor.log_in("agent03")
+    agents = (*SITE.agents, AgentProfile("agent03", {"en": 3}))
+    queues = (*SITE.queues, QueueRules("new"))
+    floor.reconfigure(acd.Configured(queues, agents), "second")
+    at_work(floor, "agent03")
+    floor.tell(enter("c1", "new"))
+    floor.tell(enter("c2"))
+    assert [(c, s.agent_id) for c, s in memory.heard(sig.OfferProposed) if isinstance(s, sig.OfferProposed)] == [
+        ("c1", "agent03")
+    ]
+    assert [contact_id for contact_id, _ in memory.heard(sig.Diverted)] == ["c2"], "the queue is closed as before"
+    digests = [entry.site for item in memory.appended for entry in item.entries]
+    assert (digests[0], set(digests[1:])) == ("first", {"second"})
+
+
+async def test_a_step_is_told_as_its_time_comes(floor: Floor, memory: Memory) -> None:
+    at_work(floor, "agent01")
+    floor.tell(enter("c1", "slow"))
+    assert memory.heard(sig.OfferProposed) == []
+    memory.at += 1_000.0
+    floor._tick()
+    assert memory.heard(sig.StepTaken) == [("c1", sig.StepTaken("slow", 1, "time", "anyone"))]
+    assert [contact_id for contact_id, _ in memory.heard(sig.OfferProposed)] == ["c1"]
+
+
+async def test_what_becomes_of_an_agent_is_remembered_whole(floor: Floor, memory: Memory) -> None:
+    at_work(floor, "agent01")
+    floor.choose_presence("agent01", Presence.AUX, "lunch")
+    *_, (stream, seq, type_, body) = memory.events("agent/")
+    assert (stream, seq, type_) == ("agent/agent01", 3, "agent.changed")
+    assert body == {
+        "agent_id": "agent01",
+        "presence": "aux",
+        "aux_code": "lunch",
+        "activity": "idle",
+        "since": 1_000.0,
+        "contact_id": None,
+        "cause": "chosen",
+        "requested_next": None,
+        "reachable": True,
+    }
