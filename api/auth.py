@@ -37,6 +37,9 @@ class Permission(StrEnum):
     CUSTOMERS_READ = "customers:read"
     LIVE_READ = "live:read"
     METRICS_READ = "metrics:read"
+    REPORTS_READ = "reports:read"
+    SITE_READ = "site:read"
+    SITE_WRITE = "site:write"
 
 
 class Scope(StrEnum):
@@ -58,7 +61,7 @@ GRANTS: Final[Mapping[Role, Mapping[Permission, Scope]]] = {
         Permission.CUSTOMERS_READ: Scope.OWN,
         Permission.LIVE_READ: Scope.OWN,
     },
-    Role.SUPERVISOR: _EVERYTHING,
+    Role.SUPERVISOR: {each: Scope.ALL for each in Permission if each is not Permission.SITE_WRITE},
     Role.ADMIN: _EVERYTHING,
 }
 

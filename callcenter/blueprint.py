@@ -4,10 +4,10 @@ from pathlib import Path
 
 from callcenter.companions.plan import AsteriskPlan
 from callcenter.config.settings import Settings
-from callcenter.config.site import Hotline, Site
+from callcenter.config.site import Agent, Hotline, Queue, Site
 from callcenter.contact.plan import HotlinePlan, Plan, QueuePlan
 from routing.messages import Configured
-from routing.model import AgentOrder, AgentProfile, Needs, QueueRules
+from routing.model import AgentOrder, AgentProfile, QueueRules
 
 
 def contact_plan(site: Site) -> Plan:
@@ -18,10 +18,11 @@ def contact_plan(site: Site) -> Plan:
         queues={
             queue.queue: QueuePlan(
                 queue=queue.queue,
-                needs=queue.needs,
+                requires=queue.requirement,
                 music_class=queue.music_class,
                 wrap_up_s=queue.wrap_up_s,
                 recording=queue.recording,
+                auto_answer=queue.auto_answer,
             )
             for queue in site.queues.values()
         },
@@ -30,23 +31,19 @@ def contact_plan(site: Site) -> Plan:
         tiers={tier: rank for rank, tier in enumerate(site.value_tiers)},
         default_tier=site.default_value_tier,
         languages=site.languages,
+        rules=site.rules,
+        closed_prompts=site.closed_prompts,
     )
 
 
 def acd_configuration(site: Site) -> Configured:
     """What the ACD needs of the site."""
     return Configured(
-        queues=tuple(
-            QueueRules(
-                queue=queue.queue,
-                needs=Needs.of(queue.needs),
-                ring_s=queue.ring_s,
-                wrap_up_s=queue.wrap_up_s,
-                agent_order=AgentOrder(queue.agent_order),
-            )
-            for queue in site.queues.values()
-        ),
-        agents=tuple(AgentProfile(agent.agent_id, agent.skills) for agent in site.agents.values()),
+        queues=tuple(map(_queue_rules, site.queues.values())),
+        agents=tuple(map(_agent_profile, site.agents.values())),
+        policy=site.policy,
+        outbound_counts=site.outbound_counts,
+        comeback_s=site.comeback_s,
     )
 
 
@@ -73,3 +70,38 @@ def asterisk_plan(settings: Settings, site: Site, *, root: Path | None) -> Aster
 
 def _hotline(hotline: Hotline) -> HotlinePlan:
     return HotlinePlan(hotline.dialed, hotline.flow, hotline.queue, hotline.language, hotline.announcement)
+
+
+def _queue_rules(queue: Queue) -> QueueRules:
+    return QueueRules(
+        queue=queue.queue,
+        requires=queue.requirement,
+        steps=queue.steps,
+        exit_to=queue.exit_to,
+        exit_after_s=queue.exit_after_s,
+        ring_s=queue.ring_s,
+        wrap_up_s=queue.wrap_up_s,
+        agent_order=AgentOrder(queue.agent_order),
+        preferred_wait_s=queue.preferred_wait_s,
+        ring_several=queue.ring_several,
+        misses_max=queue.misses_max,
+        no_answer_delay_s=queue.no_answer_delay_s,
+        reject_delay_s=queue.reject_delay_s,
+        busy_delay_s=queue.busy_delay_s,
+        fault_delay_s=queue.fault_delay_s,
+        answer_in_s=queue.sl_s,
+        limits=queue.limits,
+        loans=queue.loans,
+    )
+
+
+def _agent_profile(agent: Agent) -> AgentProfile:
+    return AgentProfile(
+        agent_id=agent.agent_id,
+        skills=agent.skills,
+        experience=agent.experience,
+        team=agent.team,
+        location=agent.location,
+        weight=agent.weight,
+        memberships=agent.queues,
+    )

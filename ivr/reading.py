@@ -138,6 +138,10 @@ class Reader:
             self.wrong(key, "must not be empty")
         return {name: value for name, value in found.items() if value}
 
+    def raw(self, key: str, default: object) -> object:
+        """The value as it stands, or the default: for what the other readers can't tell apart."""
+        return self._take(key, default)
+
     def table(self, key: str) -> "Reader":
         """The table at `key`, to be read further; an absent one is a mistake."""
         value = self._take(key, None)

@@ -36,6 +36,11 @@ class Phones:
             return
         self._note(event["EndpointName"], event["URI"], event["ContactStatus"])
 
+    def tell(self, desks: Collection[str]) -> None:
+        """Tell once more which of these desks are reachable: somebody new wants to know."""
+        for desk in sorted(self._reachable.keys() & set(desks)):
+            self._seen(DeviceSeen(desk, reachable=True))
+
     async def relearn(
         self,
         contacts: Callable[[], Awaitable[Sequence[Contact]]],

@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -105,6 +105,26 @@ class AsteriskCompanion:
         await self._end()
         self._tenure.give_up()
 
+    async def adapt(self, plan: AsteriskPlan) -> Sequence[str]:
+        """Give the living Asterisk a changed site: phones, prompts, dialplan; its calls go on. Raises CompanionError.
+
+        Answers the files that it takes only when it is started the next time. Prompts that the site no longer has
+        stay until then, for callers who are still in a flow that says them.
+        """
+        running = self._read_running()
+        if not self._tenure.held or running is None:
+            raise CompanionError("Asterisk does not run", "see its log/messages.log; 'callcenter run' starts it")
+        former, self._plan = self._plan, plan
+        try:
+            files = await asyncio.to_thread(self._render, tidy=False)
+            return await self._reload(files, running)
+        except readiness.NoAnswer as error:
+            self._plan = former
+            raise CompanionError(f"Asterisk did not take the change: {error}", "try again; see its log") from error
+        except BaseException:
+            self._plan = former
+            raise
+
     async def leave(self) -> None:
         """Let go of a living Asterisk: calls and phones stay as they are."""
         self._tenure.give_up()
@@ -139,7 +159,7 @@ class AsteriskCompanion:
         except readiness.NoAnswer:
             return 0  # one that can't be asked can't be served either
 
-    async def _reload(self, files: Mapping[str, str], running: _Running) -> None:
+    async def _reload(self, files: Mapping[str, str], running: _Running) -> Sequence[str]:
         """Give a living Asterisk with calls what it can take without a restart; say what has to wait for one."""
         changed = [name for name, text in files.items() if self._text_of(name) != text]
         await asyncio.to_thread(self._write, files)
@@ -155,7 +175,8 @@ class AsteriskCompanion:
         # Not the new digest when something waits: the next start without calls shall restart it.
         if not later:
             self._write_running(digest_of(files))
-        log.info("took over a living Asterisk with calls", extra={"reloaded": modules, "after_restart": later})
+        log.info("a living Asterisk took a change", extra={"reloaded": modules, "after_restart": later})
+        return later
 
     # ---- Starting ----
 
@@ -216,9 +237,9 @@ class AsteriskCompanion:
 
     # ---- Files ----
 
-    def _render(self) -> dict[str, str]:
+    def _render(self, *, tidy: bool = True) -> dict[str, str]:
         self._place.prepare()
-        self._copy_prompts()
+        self._copy_prompts(tidy=tidy)
         return render(self._plan, self._credentials, self._place.inside)
 
     def _write(self, files: Mapping[str, str]) -> None:
@@ -239,8 +260,11 @@ class AsteriskCompanion:
         except OSError:
             return ""
 
-    def _copy_prompts(self) -> None:
-        """Make Asterisk's copy of the prompts equal to the site's; a file in use keeps its old content to the end."""
+    def _copy_prompts(self, *, tidy: bool) -> None:
+        """Make Asterisk's copy of the prompts equal to the site's; a file in use keeps its old content to the end.
+
+        Without `tidy`, prompts that the site does not have stay.
+        """
         if self._plan.prompts_dir is None:
             return
         target = self._place.host / "sounds"
@@ -253,7 +277,7 @@ class AsteriskCompanion:
             new = copy.with_name(f"{copy.name}.new")
             shutil.copyfile(source, new)
             new.replace(copy)
-        for copy in target.rglob("*.wav"):
+        for copy in target.rglob("*.wav") if tidy else ():
             if copy.relative_to(target) not in wanted:
                 copy.unlink()
         self._place.hand_over()

@@ -1,8 +1,8 @@
 """A site's folder as raw data: TOML parsed, audio measured, everything hashed; what can't be read is a mistake.
 
-The folder: site.toml, hotlines.toml, queues.toml, agents.toml, calendars.toml, customers.toml (the last two
-may be absent), flows/<id>.toml, prompts/<language>/<id>.wav, and prompts.toml, the texts the audio was
-rendered from.
+The folder: site.toml, hotlines.toml, queues.toml, agents.toml; where wanted tiers.toml, rules.toml, calendars.toml
+and customers.toml; flows/<id>.toml, prompts/<language>/<id>.wav, and prompts.toml, the texts the audio was rendered
+from.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ FILE_BYTES_MAX = 8_000_000
 RATE_HZ = 8_000
 
 _REQUIRED = ("site", "hotlines", "queues", "agents")
-_OPTIONAL = ("calendars", "customers", "prompts")
+_OPTIONAL = ("tiers", "rules", "calendars", "customers", "prompts")
 
 # None stands for a file that can't be read: its mistake is said once, and nothing is said about what it would hold.
 Table = Mapping[str, object] | None

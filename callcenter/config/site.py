@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from callcenter.config import sections
+from callcenter.config import fields, head, people, queues, rules, soundness
 from callcenter.config.folder import Folder, read_folder, read_prompts
 from callcenter.config.model import Agent, Customer, Hotline, Queue, Site, SiteError
 from callcenter.config.numbers import e164
@@ -13,30 +13,38 @@ from ivr.model import Flow
 from ivr.parse import FlowError, parse
 from ivr.prompts import SYSTEM_PROMPTS
 from ivr.reading import Reader, no_such
+from routing.policy import TierPolicy
 
 __all__ = ["Agent", "Customer", "Hotline", "Queue", "Site", "SiteError", "load_site"]
+
+# What the cross-checks rest on: while one of these has a mistake, what follows from it is not said.
+_FOUNDATIONS = ("site", "tiers", "queues", "agents", "calendars", "rules")
 
 _Thing = TypeVar("_Thing")
 
 
 def load_site(path: Path) -> Site:
-    """The site in the folder `path`; raises SiteError with every mistake, each with its path."""
+    """The site in the folder `path`, with its warnings; raises SiteError with every mistake, each with its path."""
     if not path.is_dir():
         raise SiteError(path, (f"{path}: no such folder; CALLCENTER_SITE names the site's folder",))
     folder = read_folder(path)
-    head = sections.read_head(folder.reader("site"))
-    read_prompts(folder, head.languages)
-    site = _assemble(folder, head, _names(folder, head))
+    top = head.read_head(folder)
+    read_prompts(folder, top.languages)
+    site = _assemble(folder, top, _names(folder, top))
     if folder.mistakes:
-        raise SiteError(path, tuple(folder.mistakes))
+        raise SiteError(path, tuple(folder.mistakes), site.warnings)
     return site
 
 
-def _names(folder: Folder, head: sections.Head) -> sections.Names:
-    return sections.Names(
-        languages=head.languages or None,
-        skills=head.skills or None,
-        value_tiers=head.value_tiers or None,
+def _names(folder: Folder, top: head.Head) -> fields.Names:
+    readable = folder.tables.get("site") is not None
+    return fields.Names(
+        languages=top.languages or None,
+        skills=top.skills or None,
+        value_tiers=top.value_tiers,
+        teams=top.teams if readable else None,
+        locations=top.locations if readable else None,
+        segments=top.segments if readable else None,
         hotlines=folder.names("hotlines"),
         queues=folder.names("queues"),
         agents=folder.names("agents"),
@@ -46,41 +54,60 @@ def _names(folder: Folder, head: sections.Head) -> sections.Names:
     )
 
 
-def _assemble(folder: Folder, head: sections.Head, names: sections.Names) -> Site:
+def _assemble(folder: Folder, top: head.Head, names: fields.Names) -> Site:
     """The site; not to be used if mistakes were found."""
-    sections.check_head(head, names, folder.mistakes)
-    hotlines = _each(folder, "hotlines", lambda r, name: sections.read_hotline(r, name, head, names))
-    queues = _each(folder, "queues", lambda r, name: sections.read_queue(r, name, head, names))
-    agents = _each(folder, "agents", lambda r, name: sections.read_agent(r, name, names))
-    calendars = _each(folder, "calendars", lambda r, name: sections.read_calendar(r, name, head.zone))
-    customers = _each(folder, "customers", lambda r, name: sections.read_customer(r, name, head, names))
-    folder.mistakes += _same_numbers(hotlines, customers, head.region)
-    if not any(mistake.startswith(("site", "queues", "agents")) for mistake in folder.mistakes):
-        folder.mistakes += sections.uncovered(queues, agents, head.languages)
+    head.check_head(top, names, folder)
+    hotlines = _each(folder, "hotlines", lambda r, name: queues.read_hotline(r, name, top, names))
+    lines = _each(folder, "queues", lambda r, name: queues.read_queue(r, name, top, names))
+    agents = _each(folder, "agents", lambda r, name: people.read_agent(r, name, names))
+    calendars = _each(folder, "calendars", lambda r, name: queues.read_calendar(r, name, top.zone))
+    customers = _each(folder, "customers", lambda r, name: people.read_customer(r, name, top, names))
+    ordered = rules.read_rules(folder.reader("rules"), names)
+    folder.mistakes += _same_numbers(hotlines, customers, top.region)
+    whole = soundness.Whole(top.zone, top.languages, top.teams, top.locations, lines, agents, calendars, ordered)
+    warnings = _judge(folder, top, whole)
     flows = _flows(folder, names)
     _system_prompts(folder)
     return Site(
         folder=folder.path,
         digest=folder.digest,
-        name=head.name,
-        region=head.region,
-        zone=head.zone,
-        languages=head.languages,
-        default_language=head.default_language,
-        skills=head.skills,
-        value_tiers=head.value_tiers,
-        default_value_tier=head.default_value_tier,
-        emergency_agents=head.emergency_agents,
-        default_hotline=head.default_hotline,
+        name=top.name,
+        region=top.region,
+        zone=top.zone,
+        languages=top.languages,
+        default_language=top.default_language,
+        skills=top.skills,
+        policy=top.policy or TierPolicy(),
+        default_value_tier=top.default_value_tier,
+        emergency_agents=top.emergency_agents,
+        default_hotline=top.default_hotline,
         hotlines=hotlines,
-        queues=queues,
+        queues=lines,
         agents=agents,
         customers=customers,
         calendars=calendars,
         flows=flows,
         prompts=folder.prompts,
-        dialed_e164={number: dialed for dialed in hotlines if (number := e164(dialed, head.region))},
+        dialed_e164={number: dialed for dialed in hotlines if (number := e164(dialed, top.region))},
+        rules=ordered,
+        trunks=top.trunks,
+        outbound_counts=top.outbound_counts,
+        comeback_s=top.comeback_s,
+        closed_prompts=top.closed_prompts,
+        warnings=warnings,
     )
+
+
+def _judge(folder: Folder, top: head.Head, whole: soundness.Whole) -> tuple[str, ...]:
+    """The checks across files: their mistakes go to the folder; the warnings, which only a sound site has."""
+    if any(mistake.startswith(_FOUNDATIONS) for mistake in folder.mistakes) or top.policy is None:
+        return ()
+    found = soundness.mistakes(whole)
+    folder.mistakes += found
+    if found:
+        return ()
+    experiences = {agent.experience for agent in whole.agents.values()}
+    return (*head.tier_warnings(top.policy, experiences, top.trunks), *soundness.warnings(whole))
 
 
 def _each(folder: Folder, stem: str, read: Callable[[Reader, str], _Thing]) -> dict[str, _Thing]:
@@ -88,12 +115,12 @@ def _each(folder: Folder, stem: str, read: Callable[[Reader, str], _Thing]) -> d
     return {name: read(table, name) for name, table in folder.reader(stem).tables()}
 
 
-def _flows(folder: Folder, names: sections.Names) -> dict[str, Flow]:
+def _flows(folder: Folder, names: fields.Names) -> dict[str, Flow]:
     """Every flow, parsed and checked against what the site has."""
     around = Surroundings(names.languages, names.value_tiers, names.queues, names.calendars, names.prompts)
     flows: dict[str, Flow] = {}
     for flow_id, table in folder.flows.items():
-        if not sections.ID.fullmatch(flow_id):
+        if not fields.ID.fullmatch(flow_id):
             folder.mistakes.append(f"flows/{flow_id}.toml: can't be a flow's name; use letters, digits, - and _")
         if table is None:
             continue

@@ -69,6 +69,28 @@ def test_check_site_says_every_mistake_at_once_with_its_path(run: Run, tmp_path:
     assert plain.stdout.splitlines() == mistakes
 
 
+def test_check_site_warns_of_what_is_hardly_meant_and_is_content(run: Run, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(DEMO_SITE, site)
+    queues = site / "queues.toml"
+    queues.write_text(f'{queues.read_text()}\n[extra]\nneeds = {{ orders = 1 }}\nhours = "never"\n')
+    plain, data = run("check-site", str(site)), run("check-site", str(site), "--json")
+    assert plain.returncode == data.returncode == 0
+    (warning,) = json.loads(data.stdout)["warnings"]
+    assert warning == "queues.extra.hours: calendar 'never' is closed now, whatever its hours say"
+    assert plain.stdout.splitlines()[0] == f"warning: {warning}"
+    assert "no mistakes, 1 warning" in plain.stdout
+
+
+def test_the_running_services_site_is_out_of_reach_when_nothing_runs(run: Run) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+        done = run("site", "apply", "--token", "cc_x", CALLCENTER_API_PORT=port)
+    assert done.returncode == 4
+    assert "callcenter run" in done.stderr
+
+
 def test_a_folder_that_is_none_is_a_mistake_not_a_traceback(run: Run, tmp_path: Path) -> None:
     done = run("check-site", str(tmp_path / "missing\n[bold]"))
     assert done.returncode == 1
@@ -99,6 +121,7 @@ def test_wrong_usage_is_exit_code_2_with_a_word_about_it(run: Run, arguments: tu
     "command",
     [
         *("run", "doctor", "check-site", "demo", "token create", "agents credentials", "events tail", "db upgrade"),
+        *("site show", "site apply", "site history", "site rollback"),
     ],
 )
 def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:

@@ -13,6 +13,9 @@ from ivr.calendar import is_open
 
 DEMO = Path(callcenter.config.__file__).parent / "demo_site"
 NOW = 1_760_000_000.0
+AGENT_ORDERS = (
+    "longest_idle, least_occupied, most_proficient, least_proficient, fewest_contacts, round_robin, linear, weighted"
+)
 NODE_TYPES = "say, menu, language, branch, queue, hang_up"
 
 
@@ -47,9 +50,10 @@ def test_the_demo_site_is_what_other_programs_depend_on() -> None:
     assert site.skills == ("product", "orders", "activities", "vip", "zh-TW", "en")
     assert list(site.agents) == [f"agent{n:02}" for n in range(1, 11)]
     assert len({tuple(sorted(agent.skills.items())) for agent in site.agents.values()}) == 10
-    assert site.value_tiers == ("platinum", "vip", "standard", "basic")
+    assert site.value_tiers == ("vip_risk", "platinum", "vip", "growth", "standard", "basic")
+    assert site.warnings == ()
     assert site.customers["c0001"].phone == "+886910000001"
-    assert {customer.value_tier for customer in site.customers.values()} == set(site.value_tiers)
+    assert {customer.value_tier for customer in site.customers.values()} == {"platinum", "vip", "standard", "basic"}
     assert (site.region, site.languages, str(site.zone)) == ("TW", ("zh-TW", "en"), "Asia/Taipei")
     assert is_open(site.calendars["always"], NOW)
     assert not is_open(site.calendars["never"], NOW)
@@ -68,7 +72,7 @@ def test_a_number_nobody_configured_leads_to_the_default_hotline(dialed: str) ->
 
 def test_an_unknown_value_tier_ranks_like_the_default() -> None:
     site = load_site(DEMO)
-    assert [site.tier_rank(tier) for tier in ("platinum", "vip", "standard", "basic", "gold")] == [0, 1, 2, 3, 2]
+    assert [site.tier_rank(tier) for tier in ("platinum", "vip", "standard", "basic", "gold")] == [1, 2, 4, 5, 4]
 
 
 @pytest.mark.parametrize("language", ["zh-TW", "en"])
@@ -114,7 +118,7 @@ def test_twenty_mistakes_are_reported_at_once_each_with_its_path(
     spoil("queues.toml", "ring_s = 20", "ring_s = 2000")
     spoil("queues.toml", 'agent_order = "most_proficient"', 'agent_order = "best"')
     spoil("queues.toml", "sl_s = 30", 'sl_s = "30"')
-    spoil("agents.toml", "product = 5, orders = 3", "product = 6, orders = 3")
+    spoil("agents.toml", "product = 5, orders = 3", "product = 101, orders = 3")
     spoil("agents.toml", 'name = "黃淑芬"', "")
     spoil("customers.toml", "+886910000002", "0910000002")
     spoil("customers.toml", "+886910000004", "+886910000003")
@@ -131,15 +135,16 @@ def test_twenty_mistakes_are_reported_at_once_each_with_its_path(
         "site.recordings: unknown key; did you mean 'recording'?",
         "site.emergency_agents: no such agent 'agnet02'; did you mean 'agent02'?",
         "site.default_hotline: no such hotline '0800000101'; did you mean '0800000100'?",
+        "site.closed_prompts: no such prompt 'goodbye' (in en)",
         "hotlines.0800000100.flow: no such flow 'mian'; did you mean 'main'?",
         "hotlines.0800000200.announcement: no such prompt 'to_agents'; did you mean 'to_agent'? (in zh-TW)",
         "hotlines.0800000200.announcement: no such prompt 'to_agents'; did you mean 'to_agent'? (in en)",
         "hotlines.0800000900: needs exactly one of flow and queue",
         "queues.product.ring_s: must be between 1 and 120, not 2000",
-        "queues.product.agent_order: must be one of longest_idle, most_proficient, not 'best'",
+        f"queues.product.agent_order: must be one of {AGENT_ORDERS}, not 'best'",
         "queues.orders.needs: no such skill 'ordrs'; did you mean 'orders'?",
         "queues.activities.sl_s: must be a number, not '30'",
-        "agents.agent01.skills.product: must be between 1 and 5, not 6",
+        "agents.agent01.skills.product: must be between 0 and 100, not 101",
         "agents.agent03.name: is missing",
         "calendars.office.holidays: '2026-02-30' is no date; write \"2026-10-10\"",
         "customers.c0002.phone: '0910000002' is no number in E.164, such as '+886910000001'",
@@ -161,7 +166,9 @@ def test_a_missing_file_is_one_mistake(folder: Path, name: str) -> None:
     assert mistakes(folder) == (f"{name}.toml: is missing",)
 
 
-@pytest.mark.parametrize("name", ["site", "hotlines", "queues", "agents", "calendars", "customers", "flows/main"])
+@pytest.mark.parametrize(
+    "name", ["site", "tiers", "rules", "hotlines", "queues", "agents", "calendars", "customers", "flows/main"]
+)
 def test_an_error_of_toml_names_file_and_line_and_nothing_follows_from_it(
     folder: Path, spoil: Callable[[str, str, str], None], name: str
 ) -> None:
@@ -243,7 +250,7 @@ def test_audio_of_the_wrong_shape_is_a_mistake(folder: Path) -> None:
 
 def test_a_language_without_prompts_is_one_mistake(folder: Path, spoil: Callable[[str, str, str], None]) -> None:
     spoil("site.toml", 'languages = ["zh-TW", "en"]', 'languages = ["zh-TW", "en", "ja"]')
-    spoil("site.toml", '"zh-TW", "en"]\nvalue', '"zh-TW", "en", "ja"]\nvalue')
+    spoil("site.toml", '"vip", "zh-TW", "en"]', '"vip", "zh-TW", "en", "ja"]')
     spoil("agents.toml", "vip = 5, zh-TW = 5", "vip = 5, ja = 1, activities = 1, zh-TW = 5")
     assert mistakes(folder) == ("prompts/ja: no such folder; every language needs its prompts",)
 
