@@ -14,6 +14,7 @@ from sqlalchemy.types import Text
 from callcenter.db.engine import reaching
 from callcenter.db.migrate import day_of
 from callcenter.db.projections import AgentStateRow, ContactRow, RecordingRow, SegmentRow
+from callcenter.db.reports import Reports
 from callcenter.db.tables import (
     agent_state_interval,
     cell,
@@ -112,6 +113,7 @@ class Queries:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self.reports = Reports(engine)
 
     async def contacts(
         self, wanted: ContactFilter, *, after: ContactCursor | None = None, limit: int = 50

@@ -13,6 +13,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")
 AT = 1_760_000_000.0
 EVERYBODY = (None, "agent01", "agent02", "supervisor", "admin")
 
+A_DAY = "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z"
+
 # What each of EVERYBODY gets. {own} is a contact that agent01 served, so agent02 is the stranger.
 MATRIX = {
     "GET /v1/contacts": (401, 200, 200, 200, 200),
@@ -30,6 +32,13 @@ MATRIX = {
     "GET /v1/customers?phone=%2B886910000001": (401, 200, 200, 200, 200),
     "GET /v1/customers/{customer}": (401, 200, 200, 200, 200),
     "GET /v1/sizing?calls_per_hour=6000&aht_s=180&target_share=0.8&target_s=20": (401, 403, 403, 200, 200),
+    f"GET /v1/reports/queues?{A_DAY}": (401, 403, 403, 200, 200),
+    f"GET /v1/reports/queues/contacts?{A_DAY}&metric=sl_all": (401, 403, 403, 200, 200),
+    "GET /v1/reports/metrics": (401, 403, 403, 200, 200),
+    "GET /v1/site": (401, 403, 403, 200, 200),
+    "GET /v1/site/history": (401, 403, 403, 200, 200),
+    "POST /v1/site/apply": (401, 403, 403, 403, 200),
+    "POST /v1/site/rollback": (401, 403, 403, 403, 422),
     "GET /v1/live": (401, 200, 200, 200, 200),
     "GET /v1/healthz": (200, 200, 200, 200, 200),
     "GET /v1/readyz": (200, 200, 200, 200, 200),
