@@ -1,0 +1,200 @@
+"""A day as it was, for the simulation: who entered which queue when, how it went, and when the agents were there.
+
+Read from the events, an hour of contacts per statement, so that no day is too long for the statement's limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from callcenter.db.engine import reaching
+from callcenter.db.tables import agent_state_interval, contact_event
+from routing.messages import Configured
+from routing.model import Outcome, Presence
+from routing.requirement import ANYONE, Requirement, RequirementError, needing, parse
+from routing.simulate.recorded import Recorded, Seen, Spell, own_part
+
+HOUR_S: Final = 3_600.0
+TYPES: Final = ("queue.entered", "queue.left", "offer.settled", "talk.ended", "wrap_up.ended")
+AGENTS_DAY_S: Final = 2 * 86_400.0
+"""A presence that began longer ago than this before the day is not looked for."""
+
+
+async def recorded_day(engine: AsyncEngine, site: Configured, start: float, end: float) -> Recorded:
+    """What happened to the contacts that arrived in [start, end), instants in seconds; empty if nobody did.
+
+    `site` names the tiers and tells what its queues require; a tier it does not have counts as its last. Raises
+    DatabaseError.
+    """
+    fold = _Fold(site, start)
+    async with reaching("reading the recorded day"), engine.connect() as connection:
+        at = start
+        while at < end:
+            rows = await connection.execute(_contacts(at, min(at + HOUR_S, end)))
+            fold.add(rows.mappings())
+            at += HOUR_S
+        spells = _spells((await connection.execute(_presences(start, end))).mappings(), start)
+    fold.close()
+    return Recorded(fold.visits, spells, fold.missed(), fold.wrap_up_share())
+
+
+def _contacts(start: float, end: float) -> Any:
+    table = contact_event.c
+    days = (datetime.fromtimestamp(start, UTC).date(), datetime.fromtimestamp(end, UTC).date())
+    return (
+        select(table.contact_id, table.at, table.type, table.data)
+        .where(
+            and_(
+                table.day.between(*days),
+                table.contact_id >= _first_id(start),
+                table.contact_id < _first_id(end),
+                table.type.in_(TYPES),
+            )
+        )
+        .order_by(table.contact_id, table.seq)
+    )
+
+
+def _first_id(at: float) -> str:
+    """The least UUIDv7 of that millisecond."""
+    return str(UUID(int=max(0, int(at * 1000)) << 80))
+
+
+def _presences(start: float, end: float) -> Any:
+    table = agent_state_interval.c
+    began, ends = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+    oldest = datetime.fromtimestamp(max(0.0, start - AGENTS_DAY_S), UTC)
+    return (
+        select(table.agent_id, table.started_at, table.presence, table.aux_code)
+        .where(
+            table.started_at >= oldest, table.started_at < ends, or_(table.ended_at.is_(None), table.ended_at > began)
+        )
+        .order_by(table.agent_id, table.started_at, table.position)
+    )
+
+
+def _spells(rows: Iterable[Mapping[Any, Any]], start: float) -> Sequence[Spell]:
+    return tuple(
+        Spell(
+            row["agent_id"],
+            max(0.0, row["started_at"].timestamp() - start),
+            Presence(row["presence"]),
+            row["aux_code"],
+        )
+        for row in rows
+    )
+
+
+@dataclass(slots=True)
+class _Visit:
+    """A visit in the making."""
+
+    entered_at: float
+    data: Mapping[str, Any]
+    left_at: float | None = None
+    outcome: str = ""
+    talk_s: float = 0.0
+    wrap_up_s: float = 0.0
+    ring_s: float | None = None
+
+
+@dataclass(slots=True)
+class _Fold:
+    """Events in order of contact and seq become visits. Moves from queue to queue by rule are one visit."""
+
+    site: Configured
+    start: float
+    visits: list[Seen] = field(default_factory=list)
+    _contact_id: str = ""
+    _talked_s: float = 0.0
+    _visit: _Visit | None = None
+    _rung: int = 0
+    _rung_out: int = 0
+    _handled_s: float = 0.0
+    _wrapped_s: float = 0.0
+
+    def add(self, rows: Iterable[Mapping[Any, Any]]) -> None:
+        """Some more."""
+        for row in rows:
+            if row["contact_id"] != self._contact_id:
+                self.close()
+                self._contact_id, self._talked_s = row["contact_id"], 0.0
+            self._event(row["type"], row["data"], row["at"].timestamp())
+
+    def missed(self) -> float:
+        """The share of the offers that rang until their time was up."""
+        return self._rung_out / self._rung if self._rung else 0.0
+
+    def wrap_up_share(self) -> float:
+        """Which part of the handling time was wrap-up."""
+        return self._wrapped_s / self._handled_s if self._handled_s else 0.0
+
+    def _event(self, kind: str, data: Mapping[str, Any], at: float) -> None:
+        visit = self._visit
+        if kind == "queue.entered":
+            if visit is None or not data.get("moves"):
+                self.close()
+                self._visit = _Visit(at, data)
+        elif visit is None:
+            return
+        elif kind == "queue.left":
+            visit.left_at, visit.outcome = at, data["outcome"]
+        elif kind == "offer.settled":
+            self._settled(visit, data)
+        elif kind == "talk.ended":
+            # Totals of the contact so far: what is new since the last talk is this one's.
+            total_s = data["talk_s"] + data["hold_s"]
+            visit.talk_s, self._talked_s = visit.talk_s + total_s - self._talked_s, total_s
+        elif kind == "wrap_up.ended":
+            visit.wrap_up_s += data["wrap_up_s"]
+
+    def _settled(self, visit: _Visit, data: Mapping[str, Any]) -> None:
+        if data["outcome"] in {Outcome.ACCEPTED, Outcome.NO_ANSWER}:
+            self._rung += 1
+            self._rung_out += data["outcome"] == Outcome.NO_ANSWER
+        if data["outcome"] == Outcome.ACCEPTED:
+            visit.ring_s = data["ring_s"]
+
+    def close(self) -> None:
+        """The visit at hand is over; one that never left its queue, or left in the middle of a failure, is left out."""
+        visit, self._visit = self._visit, None
+        if visit is None or visit.left_at is None or visit.outcome == "failed":
+            return
+        answered = visit.outcome == "answered" and visit.talk_s > 0
+        self.visits.append(
+            Seen(
+                entered_at=visit.entered_at - self.start,
+                queue=visit.data["queue"],
+                requires=self._own(visit.data),
+                value_tier=self._rank(visit.data["value_tier"]),
+                wait_s=max(0.0, visit.left_at - visit.entered_at),
+                abandoned=visit.outcome == "abandoned",
+                handle_s=visit.talk_s + visit.wrap_up_s if answered else None,
+                ring_s=visit.ring_s if answered else None,
+                preferred_agent=visit.data.get("preferred_agent"),
+                preferred_wait_s=visit.data.get("preferred_wait_s") or 0.0,
+            )
+        )
+        if answered:
+            self._handled_s += visit.talk_s + visit.wrap_up_s
+            self._wrapped_s += visit.wrap_up_s
+
+    def _own(self, data: Mapping[str, Any]) -> Requirement:
+        """Without what its queue requires; from the skills alone for events that were written before expressions."""
+        try:
+            whole = parse(data["requires"]) if data.get("requires") else needing(data["needs"])
+        except RequirementError:
+            whole = needing(data["needs"])
+        queue = next((each.requires for each in self.site.queues if each.queue == data["queue"]), ANYONE)
+        return own_part(whole, queue)
+
+    def _rank(self, tier: str) -> int:
+        names = [each.name for each in self.site.policy.tiers]
+        return names.index(tier) if tier in names else len(names) - 1

@@ -1,0 +1,325 @@
+"""A day on the production ACD: one heap of what happens next, and the engine in the middle.
+
+The simulation plays everybody the engine talks to: customers who enter, give up and call again, agents who come, answer
+or let it ring, talk and wrap up. It decides nothing that the engine decides. Whatever comes first is next: a customer's
+first call, a deadline of the engine, or an entry of the heap. At one instant the engine's deadlines go first, then
+the heap in the order in which its entries were made, then new customers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from heapq import heappop, heappush
+from typing import TypeAlias
+
+import numpy as np
+
+from routing.engine import Acd
+from routing.messages import (
+    AgentChanged,
+    Configured,
+    Decision,
+    DeviceChanged,
+    Diverted,
+    Entered,
+    Input,
+    Left,
+    MakeOffer,
+    OfferSettled,
+    PresenceChosen,
+    RescindOffer,
+    TalkEnded,
+    Tick,
+)
+from routing.model import RONA, Activity, ExitKind, Outcome, Presence
+from routing.simulate.draw import Day, Turn
+from routing.simulate.record import AWAY, BUSY, IDLE, OUT, AgentTime, End, Record
+
+Observer: TypeAlias = Callable[[float, Input, Sequence[Decision]], None]
+"""Told every step: the instant, what the engine was given, what it decided."""
+
+Progress: TypeAlias = Callable[[float], None]
+"""Told now and then which share in [0, 1] of the day's customers has called."""
+
+PROGRESS_CALLS = 1_000
+
+CLOSING_S = 7_200.0
+"""So long after the last thing anybody does, the engine alone may still move somebody: a step, a wrap-up that ends."""
+
+
+class _Next(IntEnum):
+    """What an entry of the heap is about."""
+
+    ANSWER = 0  # an agent picks up: offer id, visit
+    TALK_OVER = 1  # agent id, visit
+    GIVE_UP = 2  # a customer hangs up: visit
+    REDIAL = 3  # a customer calls again: visit that they gave up
+    TURN = 4  # an agent chooses a presence: Turn
+    BACK = 5  # an agent is back from RONA: agent id
+
+
+_TICK = Tick()
+_STANDING = {Presence.LOGGED_OUT: OUT, Presence.AVAILABLE: IDLE, Presence.AUX: AWAY}
+
+
+def simulate(
+    site: Configured, day: Day, *, observe: Observer | None = None, progress: Progress | None = None
+) -> Record:
+    """What came of this day under this site.
+
+    It ends when nothing is left to happen: every customer was served, gave up or was sent away, or waits for agents
+    who do not come (CLOSING_S). Agents of the day that the site does not have never show up. Raises
+    UnknownQueueError if a kind's queue is not one of the site's.
+    """
+    run = _Run(site, day, observe)
+    run.all(progress)
+    return run.record()
+
+
+class _Run:
+    """The state of a day in progress. A *visit* is one call of a customer: first calls are 0 … n-1, then redials."""
+
+    __slots__ = (
+        "_acd",
+        "_agents",
+        "_answered",
+        "_day",
+        "_end",
+        "_heap",
+        "_inputs",
+        "_observe",
+        "_of",
+        "_offers_made",
+        "_rung",
+        "_serial",
+        "_step",
+        "_tries",
+        "_visits",
+    )
+
+    def __init__(self, site: Configured, day: Day, observe: Observer | None) -> None:
+        self._acd = Acd(site, 0.0)
+        self._step = self._acd.step
+        self._day = day
+        self._observe = observe
+        count = len(day)
+        self._visits = _Visits(count)
+        self._of = list(range(count))  # visit → customer
+        self._tries = [0] * count  # visit → how many calls the customer made before
+        self._offers_made = [0] * count
+        self._rung: dict[str, str] = {}  # offer not settled → the agent who will pick up
+        self._agents = {profile.agent_id: AgentTime() for profile in site.agents}
+        self._heap: list[tuple[float, int, int, object, int]] = []
+        self._serial = 0
+        self._answered = 0
+        self._inputs = 0
+        self._end = 0.0
+        for profile in site.agents:
+            self._give(DeviceChanged(profile.agent_id, reachable=True), 0.0)
+        for turn in day.turns:
+            if turn.agent_id in self._agents and turn.at_s < math.inf:
+                self._push(turn.at_s, _Next.TURN, turn, 0)
+
+    def all(self, progress: Progress | None) -> None:
+        """Let everything happen."""
+        heap, arrivals, deadline = self._heap, [*self._day.at_s, math.inf], self._acd.next_at
+        first, acts = 0, (self._answer, self._talk_over, self._give_up, self._redial, self._turn, self._back)
+        while True:
+            at = heap[0][0] if heap else math.inf
+            arrival = arrivals[first]
+            due = deadline()
+            if due is not None and due <= at and due <= arrival:
+                if at == arrival == math.inf and (self._visits.waiting == 0 or due > self._end + CLOSING_S):
+                    break
+                self._give(_TICK, due)
+            elif arrival < at:
+                self._end = arrival
+                self._enter(first, arrival)
+                first += 1
+                if progress is not None and first % PROGRESS_CALLS == 0:
+                    progress(first / len(self._day))
+            elif at < math.inf:
+                _, _, what, whom, visit = heappop(heap)
+                self._end = at
+                acts[what](whom, visit, at)
+            else:
+                break
+        if progress is not None:
+            progress(1.0)
+
+    def record(self) -> Record:
+        """What came of it."""
+        for time in self._agents.values():
+            time.become(time.situation, self._end)
+        return self._visits.record(self._day, self._of, self._tries, self._offers_made, self._agents, self._inputs)
+
+    def _push(self, at: float, what: int, whom: object, visit: int) -> None:
+        self._serial += 1
+        heappush(self._heap, (at, self._serial, what, whom, visit))
+
+    # --- customers ------------------------------------------------------------------------------------------------
+
+    def _enter(self, visit: int, now: float) -> None:
+        """A customer calls; how long they will wait is settled already."""
+        customer = self._of[visit]
+        kind = self._day.kinds[self._day.kind[customer]]
+        self._visits.entered(visit, kind.queue, now)
+        patience_s = self._day.patience_s[self._tries[visit]][customer]
+        if patience_s < math.inf:
+            self._push(now + patience_s, _Next.GIVE_UP, None, visit)
+        entered = Entered(
+            str(visit), kind.queue, kind.requires, kind.value_tier, now, kind.preferred_agent, kind.preferred_wait_s
+        )
+        self._give(entered, now)
+
+    def _give_up(self, _: object, visit: int, now: float) -> None:
+        if self._visits.end[visit] is not End.WAITING:
+            return  # they were answered or sent away in the meantime
+        self._visits.leave(visit, End.ABANDONED, now)
+        self._give(Left(str(visit)), now)
+        redial_s = self._day.redial_s[self._tries[visit]][self._of[visit]]
+        if redial_s < math.inf:
+            self._push(now + redial_s, _Next.REDIAL, None, visit)
+
+    def _redial(self, _: object, gave_up: int, now: float) -> None:
+        again = len(self._of)
+        self._of.append(self._of[gave_up])
+        self._tries.append(self._tries[gave_up] + 1)
+        self._offers_made.append(0)
+        self._visits.add()
+        self._enter(again, now)
+
+    # --- agents ---------------------------------------------------------------------------------------------------
+
+    def _answer(self, offer_id: object, visit: int, now: float) -> None:
+        assert isinstance(offer_id, str)
+        agent_id = self._rung.pop(offer_id, None)
+        if agent_id is None:
+            return  # withdrawn while it rang
+        self._visits.leave(visit, End.ANSWERED, now, agent_id)
+        handle_s = self._day.handle_s[self._answered if self._day.in_order else self._of[visit]]
+        if self._day.speed:
+            handle_s *= self._day.speed.get(agent_id, 1.0)
+        self._visits.handle_s[visit] = handle_s
+        self._answered += 1
+        self._push(now + handle_s * (1 - self._day.wrap_up_share), _Next.TALK_OVER, agent_id, visit)
+        self._give(OfferSettled(offer_id, Outcome.ACCEPTED), now)
+
+    def _talk_over(self, agent_id: object, visit: int, now: float) -> None:
+        assert isinstance(agent_id, str)
+        wrap_up_s = self._visits.handle_s[visit] * self._day.wrap_up_share
+        self._give(TalkEnded(agent_id, str(visit), wrap_up_s), now)
+
+    def _turn(self, turn: object, _: int, now: float) -> None:
+        assert isinstance(turn, Turn)
+        self._give(PresenceChosen(turn.agent_id, turn.presence, turn.aux_code), now)
+
+    def _back(self, agent_id: object, _: int, now: float) -> None:
+        assert isinstance(agent_id, str)
+        if self._agents[agent_id].rona:
+            self._give(PresenceChosen(agent_id, Presence.AVAILABLE), now)
+
+    # --- the engine -----------------------------------------------------------------------------------------------
+
+    def _give(self, given: Input, now: float) -> None:
+        """Tell the engine, and obey."""
+        self._inputs += 1
+        decisions = self._step(given, now)
+        if self._observe is not None:
+            self._observe(now, given, decisions)
+        for decision in decisions:
+            if isinstance(decision, AgentChanged):
+                self._agent_changed(decision, now)
+            elif isinstance(decision, MakeOffer):
+                self._ring(decision, now)
+            elif isinstance(decision, RescindOffer):
+                self._rung.pop(decision.offer_id, None)
+            elif isinstance(decision, Diverted):
+                self._divert(decision, now)
+
+    def _agent_changed(self, changed: AgentChanged, now: float) -> None:
+        agent = self._agents[changed.agent_id]
+        agent.become(_STANDING[changed.presence] if changed.activity is Activity.IDLE else BUSY, now)
+        agent.rona = agent.situation == AWAY and changed.aux_code == RONA
+        if agent.rona:
+            self._push(now + self._day.back_s, _Next.BACK, changed.agent_id, 0)
+
+    def _ring(self, offer: MakeOffer, now: float) -> None:
+        visit = int(offer.contact_id)
+        rings = self._day.ring_s
+        ring_s = rings[min(self._offers_made[visit], len(rings) - 1)][self._of[visit]]
+        self._offers_made[visit] += 1
+        if now + ring_s < offer.expires_at:  # else the engine withdraws it before anybody picks up
+            self._rung[offer.offer_id] = offer.agent_id
+            self._push(now + ring_s, _Next.ANSWER, offer.offer_id, visit)
+
+    def _divert(self, diverted: Diverted, now: float) -> None:
+        """A rule moves the contact on: to another queue with its age, or out."""
+        visit = int(diverted.contact_id)
+        if diverted.exit_to.kind is not ExitKind.QUEUE:
+            self._visits.leave(visit, End.SENT_AWAY, now)
+            return
+        assert diverted.exit_to.queue is not None
+        kind = self._day.kinds[self._day.kind[self._of[visit]]]
+        entered_at = self._visits.entered_at[visit]
+        self._give(Entered(str(visit), diverted.exit_to.queue, kind.requires, kind.value_tier, entered_at), now)
+
+
+class _Visits:
+    """What is written down of each visit while the day runs; columns, for there are many."""
+
+    __slots__ = ("agent", "end", "entered_at", "handle_s", "left_at", "queue", "waiting")
+
+    def __init__(self, count: int) -> None:
+        self.entered_at = [math.nan] * count
+        self.left_at = [math.inf] * count
+        self.end = [End.WAITING] * count
+        self.agent: list[str | None] = [None] * count
+        self.handle_s = [0.0] * count
+        self.queue = [""] * count
+        self.waiting = 0
+
+    def add(self) -> None:
+        """One visit more."""
+        self.entered_at.append(math.nan)
+        self.left_at.append(math.inf)
+        self.end.append(End.WAITING)
+        self.agent.append(None)
+        self.handle_s.append(0.0)
+        self.queue.append("")
+
+    def entered(self, visit: int, queue: str, now: float) -> None:
+        """The customer joined this queue."""
+        self.waiting += 1
+        self.entered_at[visit] = now
+        self.queue[visit] = queue
+
+    def leave(self, visit: int, end: End, now: float, agent_id: str | None = None) -> None:
+        """The wait is over."""
+        self.waiting -= 1
+        self.left_at[visit] = now
+        self.end[visit] = end
+        self.agent[visit] = agent_id
+
+    def record(
+        self, day: Day, of: list[int], tries: list[int], offers: list[int], agents: dict[str, AgentTime], inputs: int
+    ) -> Record:
+        """All of it, as arrays."""
+        customer = np.array(of, dtype=np.intp)
+        tiers = np.array([kind.value_tier for kind in day.kinds])
+        return Record(
+            customer=customer,
+            tries=np.array(tries),
+            queue=np.array(self.queue, dtype=object),
+            tier=tiers[np.array(day.kind, dtype=np.intp)[customer]] if len(customer) else np.array([], dtype=int),
+            entered_at=np.array(self.entered_at),
+            left_at=np.array(self.left_at),
+            end=np.array(self.end, dtype=np.int8),
+            agent=np.array(self.agent, dtype=object),
+            handle_s=np.array(self.handle_s),
+            offers=np.array(offers),
+            agents=agents,
+            inputs=inputs,
+        )
