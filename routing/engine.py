@@ -56,7 +56,9 @@ class Acd:
         self._callbacks = Callbacks(board, self._pairing, self._forecast)
         self._lending = Lending(board, self._pairing, self._forecast)
         self._explainer = Explainer(board, self._pairing, self._doors, self._forecast)
-        visits = Visits(board, self._pairing, self._forecast, self._doors, self._comebacks, self._callbacks)
+        visits = Visits(
+            board, self._pairing, self._forecast, self._doors, self._comebacks, self._callbacks, self._lending
+        )
         self._staff = staff = Staff(board, self._pairing, self._forecast, self._comebacks, self._callbacks)
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             Entered: visits.entered,

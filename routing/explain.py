@@ -132,8 +132,9 @@ class Explainer:
             first = (preferred.agent_id,) if preferred.ready else ()
         if reach.why == "preferred":
             return first
-        _, heads = reach.line.first_agent(contact.refusals)
-        return (*first, *(head[2] for head in heads if head[2] not in first))[:TOLD_MAX]
+        ready = [agent_id for agent_id in reach.line.ready() if agent_id not in first]
+        ready.sort(key=lambda agent_id: agent_id in contact.refusals)
+        return (*first, *ready)[:TOLD_MAX]
 
     def _ahead(self, contact: Contact, now: float) -> list[Ahead]:
         """Who waits in the same queue and is served before, the first to be served first."""

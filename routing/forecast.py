@@ -18,6 +18,7 @@ from routing.messages import Entered
 from routing.model import Activity, QueueRules
 from routing.order import SortKey
 from routing.policy import Discipline
+from routing.requirement import show
 
 SHARE_FORGET_S = 1_800.0
 
@@ -201,6 +202,8 @@ class Forecast:
 
     def _line(self, contact: Contact, now: float) -> Line:
         """Where the contact waits or, if it waits for its preferred agent alone, where it would without them."""
+        if contact.line.buckets:
+            return contact.line
         rung = contact.ladder.rungs[contact.rung]
         delay_s = contact.ladder.delay_s(contact.clock(now))
         return self._board.matching.line(contact.rules, rung.requires, delay_s, contact.entered.value_tier)
@@ -210,7 +213,7 @@ class Forecast:
         return Prospect(
             queue=contact.rules.queue,
             step=contact.step_told,
-            requires=contact.ladder.rungs[contact.rung].text,
+            requires=show(contact.line.requires),
             score=self._board.order.score(entered.value_tier, entered.entered_at, now),
             overdue=self._board.order.due_at(entered.value_tier, entered.entered_at) <= now,
             agents=agents,

@@ -1,12 +1,14 @@
 """Borrowed agents: a queue lends them while it is healthy itself, with a dead band so that it does not flutter.
 
-Each loan is a gate between the lender's agents and the borrower's lines. The gauge is read once a second. Between the
-two thresholds the gate stays as it is; without data it stands as the loan says.
+Each loan is a gate between the lender's agents and the borrower's lines. The gauge is read when a contact enters the
+borrowing queue, and once a second while any waits there. Between the two thresholds the gate stays as it is; without
+data it stands as the loan says.
 """
 
 from __future__ import annotations
 
 from routing.board import WATCH, Board
+from routing.contacts import Contact
 from routing.forecast import Forecast
 from routing.match import Gate
 from routing.model import Gauge
@@ -36,14 +38,22 @@ class Lending:
 
     def look(self, now: float) -> None:
         """Read every gauge; where a gate moves, the borrower's contacts look again."""
-        moved = {gate.borrower for gate in self._board.matching.gates if self._moves(gate, now)}
-        self._board.deadlines.push(now + LOOK_S, _LOANS)
-        if not moved:
-            return
-        waiting = [each for each in self._board.contacts.values() if each.waits and each.rules.queue in moved]
-        for contact in waiting:
+        gates = self._board.matching.gates
+        borrowers = {gate.borrower for gate in gates}
+        moved = {gate.borrower for gate in gates if self._moves(gate, now)}
+        waiting = [each for each in self._board.contacts.values() if each.waits and each.rules.queue in borrowers]
+        if waiting:
+            self._board.deadlines.push(now + LOOK_S, _LOANS)
+        affected = [contact for contact in waiting if contact.rules.queue in moved]
+        for contact in affected:
             self._board.pull(contact)
-        self._pairing.place_all(waiting, now)
+        self._pairing.place_all(affected, now)
+
+    def needed(self, contact: Contact, now: float) -> None:
+        """A contact is about to wait in this queue: if it may borrow and nobody has been looking, look first."""
+        if contact.rules.loans and _LOANS not in self._board.deadlines:
+            self._board.deadlines.push(now + LOOK_S, _LOANS)
+            self.look(now)
 
     def _moves(self, gate: Gate, now: float) -> bool:
         before = gate.open

@@ -182,6 +182,14 @@ class Line:
             return self._first_agent(())
         return bucket, heads
 
+    def ready(self) -> list[str]:
+        """Every ready agent who may serve this line, best first."""
+        standings: list[Standing] = []
+        for bucket in self.buckets:
+            if bucket.gate is None or bucket.gate.open:
+                standings += sorted(each for group in bucket.groups for each in group.idle[self.order])
+        return [agent_id for _, _, agent_id in standings]
+
     def _first_agent(self, passed_over: Collection[str]) -> tuple[Bucket | None, list[Standing]]:
         order = self.order
         for bucket in self.buckets:

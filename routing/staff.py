@@ -107,7 +107,7 @@ class Staff:
         agent = board.agents.get(given.agent_id)
         if agent is None:
             return  # not an agent's phone
-        if given.reachable and agent.spared_for is Outcome.UNREACHABLE:
+        if given.reachable and agent.spared_for in {Outcome.UNREACHABLE, Outcome.FAILED}:
             board.unspare(agent)
         if given.reachable is not agent.reachable:
             board.unlist(agent)

@@ -12,6 +12,7 @@ from routing.comeback import Comebacks
 from routing.contacts import Contact
 from routing.doors import Doors
 from routing.forecast import Forecast
+from routing.lending import Lending
 from routing.messages import CallbackChosen, Entered, Left, OfferSettled, QueueClosed, QueueOpened
 from routing.model import Outcome, Race
 from routing.offers import Offer
@@ -29,9 +30,11 @@ class Visits:
         doors: Doors,
         comebacks: Comebacks,
         callbacks: Callbacks,
+        lending: Lending,
     ) -> None:
         self._board, self._pairing, self._forecast = board, pairing, forecast
         self._doors, self._comebacks, self._callbacks = doors, comebacks, callbacks
+        self._lending = lending
 
     def entered(self, given: Entered, now: float) -> None:
         """A contact joined a queue or, told again, moves."""
@@ -50,6 +53,7 @@ class Visits:
         if known is not None:  # it moves, perhaps within the queue
             contact.offers_made = max(contact.offers_made, known.offers_made)
             released = self._take_out(known, Outcome.RESCINDED, now)
+        self._lending.needed(contact, now)
         self._callbacks.taken_up_by(contact, now)
         board.add(contact)
         self._forecast.entered(contact, now)
