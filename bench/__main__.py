@@ -2,27 +2,31 @@
 
 import argparse
 import asyncio
+import json
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench import report
 from bench.experiments import Options, Results, compare, search, wait
-from bench.machine import describe
+from bench.machine import describe, here
 from bench.profile import profile
 from bench.rounds import SIDES, arena
 from callcenter.config.settings import CHECKOUT
 
 RESULTS = Path(__file__).parent / "results"
-EXPERIMENTS = ("E1a", "E1b", "E2", "E3", "E7")
+EXPERIMENTS = ("E1a", "E1b", "E2", "E3", "E4", "E5", "E7")
 SIZES = {"E1a": (200,), "E1b": (1_500,), "E2": (200, 1_500), "E3": (200, 1_500)}
 EXAMPLES = """examples:
   make bench                                             everything, about half an hour
   .venv/bin/python -m bench --quick                      everything, smaller: about ten minutes
   .venv/bin/python -m bench --experiments E1a,E2 --rounds 9 --rate 30
+  .venv/bin/python -m bench --experiments E4             the ACD alone, without Asterisk: about ten minutes
   .venv/bin/python -m bench --experiments E7 --waiting-rounds 5
   .venv/bin/python -m bench --profile                    where the service's CPU goes, to bench/results/profile.md
 """
@@ -80,14 +84,52 @@ async def _run(given: argparse.Namespace, var: Path) -> None:
                 found = [await search(where, name, options, _say) for _ in range(options.searches) for name in SIDES]
                 results.searches[agents] = found
                 report.write(RESULTS, given.name, machine, options, results)
+    if "E5" in chosen:
+        await _ingest()
+    if set(chosen) == {"E5"}:
+        return
+    if "E4" in chosen:
+        results.routing = await _routing(given)
+        machine = machine or here()
+        report.write(RESULTS, given.name, machine, options, results)
     if "E7" in chosen:
         _say(f"{options.waiting_agents} agents, none free; {options.waiting_callers} callers")
         results.waiting = await wait(var, options, _say)
-    if not machine:
+    if "asterisk" not in machine and not set(chosen) <= {"E4", "E5"}:
         async with arena(var, SIZES["E1a"][0], _say) as where:
             machine = await describe(where)
     page = report.write(RESULTS, given.name, machine, options, results)
     print(f"\n{page.read_text()}\nwritten: bench/results/{given.name}.md and .json")
+
+
+async def _ingest() -> None:
+    """E5 in a process of its own; it writes its own page."""
+    playing = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.ingest", cwd=CHECKOUT)
+    try:
+        code = await playing.wait()
+    finally:
+        if playing.returncode is None:
+            playing.kill()
+            await playing.wait()
+    if code:
+        raise SystemExit(f"bench: E5 failed with code {code}")
+
+
+async def _routing(given: argparse.Namespace) -> dict[str, Any]:
+    """E4 in a process of its own, with a fresh heap."""
+    command = [sys.executable, "-m", "bench.routing", "--json"]
+    command += ["--quick"] * given.quick + (["--rounds", str(given.rounds)] if given.rounds else [])
+    playing = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE)
+    try:
+        told, _ = await playing.communicate()
+    finally:
+        if playing.returncode is None:
+            playing.kill()
+            await playing.wait()
+    if playing.returncode:
+        raise SystemExit(f"bench: E4 failed with code {playing.returncode}")
+    found: dict[str, Any] = json.loads(told)
+    return found
 
 
 def _wanted(chosen: Sequence[str], agents: int, names: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench import cpu, load
 from bench.asterisks import our_asterisk, queue_asterisk
@@ -65,11 +65,12 @@ class Waiting:
 
 @dataclass(slots=True)
 class Results:
-    """Everything measured, by number of agents."""
+    """Everything measured, by number of agents; `routing` is E4, as `bench.routing` tells it."""
 
     pairs: dict[int, list[tuple[Round, Round]]] = field(default_factory=dict)
     searches: dict[int, list[Search]] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
+    routing: dict[str, Any] | None = None
 
 
 async def compare(where: Arena, options: Options, say: Say) -> list[tuple[Round, Round]]:

@@ -16,15 +16,22 @@ async def describe(where: Arena) -> dict[str, str]:
     service = where.sides[OURS].service
     assert service is not None
     return {
+        **here(),
+        "asterisk": system.version if system else "?",
+        "postgresql": await service.postgres_version(),
+        "sipp": _first_line([shutil.which("sipp") or "sipp", "-v"]),
+    }
+
+
+def here() -> dict[str, str]:
+    """The machine alone, and what runs on it without Asterisk."""
+    return {
         "processor": _cpuinfo("model name"),
         "cores": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "virtual": "yes" if "hypervisor" in _cpuinfo("flags").split() else "no",
         "kernel": platform.release(),
-        "asterisk": system.version if system else "?",
         "python": platform.python_version(),
-        "postgresql": await service.postgres_version(),
-        "sipp": _first_line([shutil.which("sipp") or "sipp", "-v"]),
         "revision": _first_line(["git", "describe", "--always", "--dirty"]),
     }
 

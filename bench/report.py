@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench import routing_report
 from bench.experiments import Options, Results, Search, Waiting, by_side
 from bench.rounds import FOREIGN_MAX, OURS, THEIRS, Round, percentile
 
@@ -17,6 +18,9 @@ AIMS = {200: 1.0, 1_500: 0.6}
 def write(folder: Path, name: str, machine: Mapping[str, str], options: Options, results: Results) -> Path:
     """Write NAME.json and NAME.md; the path of the page."""
     write_text(folder / f"{name}.json", json.dumps(_raw(machine, options, results), indent=1) + "\n")
+    drawn = routing_report.picture(results.routing) if results.routing is not None else None
+    if drawn is not None:
+        write_text(folder / f"{name}-routing.svg", drawn)
     return write_text(folder / f"{name}.md", "\n".join(_page(name, machine, options, results)) + "\n")
 
 
@@ -36,6 +40,7 @@ def _raw(machine: Mapping[str, str], options: Options, results: Results) -> dict
         },
         "searches": {str(agents): [asdict(one) for one in found] for agents, found in results.searches.items()},
         "waiting": [asdict(one) for one in results.waiting],
+        "routing": results.routing,
     }
 
 
@@ -62,6 +67,10 @@ def _page(name: str, machine: Mapping[str, str], options: Options, results: Resu
         lines += _compared(agents, pairs, options)
     if results.searches:
         lines += ["## E3: highest clean rate", "", *_searched(results.searches), ""]
+    if results.routing is not None:
+        lines += routing_report.section(results.routing)
+        if routing_report.picture(results.routing) is not None:
+            lines += [f"![Cost of a decision by size]({name}-routing.svg)", ""]
     if results.waiting:
         lines += ["## E7: callers who wait, nobody free", "", *_waited(results.waiting, options), ""]
     return lines

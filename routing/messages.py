@@ -21,7 +21,8 @@ class Entered:
 
     `requires` comes on top of the queue's own. `value_tier` is a rank, 0 highest. `entered_at` is the instant that
     counts for its age, kept over moves between queues. `preferred_agent` is waited for `preferred_wait_s`, or as
-    long as queue and tier say (the longest of the three), as long as they are logged in. `customer_id` tells a
+    long as queue and tier say (the longest of the three), while they are available and their phone can be reached;
+    one who may serve in the last step is preferred from the first. `customer_id` tells a
     customer who calls again. `clock_s` is the step clock with which the contact begins here: 0 in a new queue, what
     it had reached after a restart. `offers_made` counts the offers this contact already had, so that an offer id
     never repeats. The last three are no part of what is compared, so the same entry told later is the same entry.
