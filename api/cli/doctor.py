@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +62,7 @@ def examine() -> list[Finding]:
             Finding("settings", ok=False, detail=mistake, fix="set the variable right, or unset it")
             for mistake in error.mistakes
         ]
-    looks: tuple[Look, ...] = (_asterisk, _sipp, _ports, _disk, _database, _site, _secrets, _clock)
+    looks: tuple[Look, ...] = (_asterisk, _sipp, _ports, _disk, _database, _site, _secrets, _clock, _audit)
     for look in looks:
         findings += look(settings)
     return findings
@@ -199,6 +200,18 @@ def _clock(_: Settings) -> Sequence[Finding]:
             required=False,
         ),
     )
+
+
+def _audit(settings: Settings) -> Sequence[Finding]:
+    from callcenter import audit  # noqa: PLC0415 - heavy, see main.py
+
+    report = audit.last(settings.var / settings.instance / audit.RESULT)
+    if report is None:
+        return (Finding("audit", ok=True, detail="none yet; callcenter audit events makes one", required=False),)
+    when = datetime.fromtimestamp(report.looked_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    detail = f"{report.found} findings in {report.contacts} contacts, {when}"
+    fix = "callcenter audit events names them; docs/journal.md says what each means"
+    return (Finding("audit", ok=report.found == 0, detail=detail, fix=fix, required=False),)
 
 
 def credentials_path(settings: Settings) -> Path:

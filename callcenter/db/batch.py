@@ -1,63 +1,45 @@
 """One batch of events as one transaction: the events themselves, what they change, and who may write them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Table
 
-from callcenter.db.journal_file import Stored
+from callcenter.db.changed import Changed, Connection
+from callcenter.db.event_rows import (
+    CONTACT,
+    Apart,
+    Owner,
+    contact_of,
+    copy_contact_events,
+    copy_floor_events,
+    insert_contact_events,
+    insert_floor_events,
+    instant,
+    portions,
+    set_aside,
+)
 from callcenter.db.migrate import day_of
 from callcenter.db.projections import (
     AGENT_CHANGED,
     AGENT_DECODER,
     AgentStateRow,
-    ContactRow,
     ContactView,
     Fact,
-    RecordingRow,
-    SegmentRow,
+    Fold,
     body_of,
     fold,
     fold_agent,
 )
-from callcenter.db.tables import agent_state_interval, contact, recording, segment, upsert
+from callcenter.db.stored import Stored
 
-Row = ContactRow | SegmentRow | RecordingRow | AgentStateRow
-R = TypeVar("R")
-Connection = Any  # asyncpg's connection, inside its transaction or not; asyncpg has no types
+A = TypeVar("A")
+B = TypeVar("B")
 
-CONTACT, AGENT = "contact/", "agent/"
+AGENT = "agent/"
 
-INSERT_CONTACT_EVENTS = """
-INSERT INTO contact_event
-    (node, day, contact_id, seq, position, epoch, at, version, type, data, site, cause, hash)
-SELECT $1, day, contact_id, seq, position, epoch, to_timestamp(at), version, type, data::jsonb, site, cause, hash
-FROM unnest($2::date[], $3::uuid[], $4::int[], $5::bigint[], $6::bigint[], $7::float8[], $8::smallint[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[])
-    AS incoming (day, contact_id, seq, position, epoch, at, version, type, data, site, cause, hash)
-ON CONFLICT DO NOTHING RETURNING position
-"""
-INSERT_FLOOR_EVENTS = """
-INSERT INTO floor_event
-    (node, journal, stream, seq, position, epoch, at, version, type, data, site, cause, hash)
-SELECT $1, $2, stream, seq, position, epoch, to_timestamp(at), version, type, data::jsonb, site, cause, hash
-FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::float8[], $8::smallint[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[])
-    AS incoming (stream, seq, position, epoch, at, version, type, data, site, cause, hash)
-ON CONFLICT DO NOTHING RETURNING position
-"""
-HELD_CONTACT_EVENTS = """
-SELECT incoming.position, held.hash
-FROM unnest($1::date[], $2::uuid[], $3::int[], $4::bigint[]) AS incoming (day, contact_id, seq, position)
-JOIN contact_event held USING (day, contact_id, seq)
-"""
-HELD_FLOOR_EVENTS = """
-SELECT incoming.position, held.hash
-FROM unnest($3::text[], $4::int[], $5::bigint[]) AS incoming (stream, seq, position)
-JOIN floor_event held ON (held.node, held.journal, held.stream, held.seq) = ($1, $2, incoming.stream, incoming.seq)
-"""
 EARLIER_EVENTS = """
 SELECT contact_id::text, node, seq, extract(epoch FROM at)::float8 AS at, type, data::text
 FROM unnest($1::date[], $2::uuid[], $3::int[]) AS wanted (day, contact_id, before)
@@ -69,10 +51,6 @@ SELECT position, node, agent_id, presence, activity, extract(epoch FROM started_
     aux_code, contact_id, cause
 FROM agent_state_interval WHERE node = $1 AND agent_id = ANY ($2::text[]) AND ended_at IS NULL ORDER BY position
 """
-SET_ASIDE = """
-INSERT INTO event_conflict (node, reason, position, epoch, at, seq, stream, type, data, hash)
-VALUES ($1, $2, $3, $4, to_timestamp($5), $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
-"""
 TAKE_OVER = """
 INSERT INTO cell (node, epoch, position, written_at) VALUES ($1, $2, 0, now())
 ON CONFLICT (node) DO UPDATE SET epoch = excluded.epoch WHERE cell.epoch <= excluded.epoch
@@ -82,15 +60,6 @@ ADVANCE_AND_NOTIFY = """
 WITH ours AS (UPDATE cell SET position = $3, written_at = now() WHERE node = $1 AND epoch = $2 RETURNING position)
 SELECT pg_notify('callcenter_events', position::text) FROM ours
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Who writes: the node, the journal's epoch, and where its file was born."""
-
-    node: str
-    epoch: int
-    journal: int
 
 
 class NotOwner(Exception):
@@ -108,6 +77,13 @@ class Outcome:
     contacts: dict[str, ContactView | None] = field(default_factory=dict)
     agents: dict[str, AgentStateRow] = field(default_factory=dict)
 
+    def took(self, apart: Apart) -> Sequence[Stored]:
+        """Count what became of events that may have been there; the new ones."""
+        self.written += len(apart.new)
+        self.replayed += apart.replayed
+        self.aside += [(event, "fork") for event in apart.forks]
+        return apart.new
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -118,21 +94,29 @@ class Known:
 
 
 async def write(
-    connection: Connection, owner: Owner, batch: Sequence[Stored], known: Known, unreadable: str | None = None
+    connection: Connection,
+    owner: Owner,
+    batch: Sequence[Stored],
+    known: Known,
+    *,
+    new: bool = False,
+    unreadable: str | None = None,
 ) -> Outcome:
     """Write `batch` (in order of position) and all that it changes, or nothing.
 
-    A repeated event with the same hash changes nothing; one with another hash is set aside. `unreadable` sets the
-    whole batch aside, with that reason. Raises NotOwner, and whatever asyncpg says.
+    A repeated event with the same hash changes nothing; one with another hash is set aside. With `new`, the caller
+    believes that none of it is there yet, which is several times faster; where that is wrong, nothing is written and
+    asyncpg.UniqueViolationError is raised. `unreadable` sets the whole batch aside, with that reason. Raises NotOwner,
+    and whatever else asyncpg says.
     """
     outcome = Outcome()
     async with connection.transaction():
         if unreadable is not None:
             outcome.aside = [(event, unreadable) for event in batch]
         else:
-            await _write_events(connection, owner, batch, outcome, known)
+            await _write_events(connection, owner, batch, outcome, known, new=new)
         for event, reason in outcome.aside:
-            await _set_aside(connection, owner, event, reason)
+            await set_aside(connection, owner, event, reason)
         ours = await connection.fetch(ADVANCE_AND_NOTIFY, owner.node, owner.epoch, batch[-1].position)
         if not ours:
             raise NotOwner(owner.node)
@@ -140,120 +124,80 @@ async def write(
 
 
 async def _write_events(
-    connection: Connection, owner: Owner, batch: Sequence[Stored], outcome: Outcome, known: Known
+    connection: Connection, owner: Owner, batch: Sequence[Stored], outcome: Outcome, known: Known, *, new: bool
 ) -> None:
     contacts = [event for event in batch if event.entry.stream.startswith(CONTACT)]
     floor = [event for event in batch if not event.entry.stream.startswith(CONTACT)]
-    if contacts:
-        new = await _insert_contact_events(connection, owner, contacts, outcome)
-        await _project_contacts(connection, owner, new, outcome, known)
-    if floor:
-        new = await _insert_floor_events(connection, owner, floor, outcome)
-        await _project_agents(connection, owner, new, outcome, known)
+    if contacts and new:
+        views = await _views_before(connection, contacts, known)
+        folding = _fold_contacts(owner, contacts, views, outcome)
+        changed, _ = await _both(folding, copy_contact_events(connection, owner, contacts))
+        await changed.save(connection, new=True)
+    elif contacts:
+        missing = outcome.took(await insert_contact_events(connection, owner, contacts))
+        changed = await _fold_contacts(owner, missing, await _views_before(connection, missing, known), outcome)
+        await changed.save(connection)
+    if floor and new:
+        await copy_floor_events(connection, owner, floor)
+        await _project_agents(connection, owner, floor, outcome, known, new=True)
+    elif floor:
+        missing = outcome.took(await insert_floor_events(connection, owner, floor))
+        await _project_agents(connection, owner, missing, outcome, known, new=False)
+    if new:
+        outcome.written = len(batch)
 
 
-async def _insert_contact_events(
-    connection: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome
-) -> Sequence[Stored]:
-    ids = [contact_of(event) for event in events]
-    days = [day_of(contact_id) for contact_id in ids]
-    seqs = [event.entry.seq for event in events]
-    inserted = await connection.fetch(INSERT_CONTACT_EVENTS, owner.node, days, ids, seqs, *_envelopes(events))
-    if len(inserted) == len(events):
-        outcome.written += len(events)
-        return events
-    positions = [event.position for event in events]
-    held = await connection.fetch(HELD_CONTACT_EVENTS, days, ids, seqs, positions)
-    return _told_apart(events, inserted, held, outcome)
+async def _both(one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
+    """Both results; the first one's error if both fail. Neither is left running."""
+    done = await asyncio.gather(one, other, return_exceptions=True)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+    return done  # type: ignore[return-value]  # what is no exception is a result
 
 
-async def _insert_floor_events(
-    connection: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome
-) -> Sequence[Stored]:
-    streams = [event.entry.stream for event in events]
-    seqs = [event.entry.seq for event in events]
-    inserted = await connection.fetch(
-        INSERT_FLOOR_EVENTS, owner.node, owner.journal, streams, seqs, *_envelopes(events)
-    )
-    if len(inserted) == len(events):
-        outcome.written += len(events)
-        return events
-    positions = [event.position for event in events]
-    held = await connection.fetch(HELD_FLOOR_EVENTS, owner.node, owner.journal, streams, seqs, positions)
-    return _told_apart(events, inserted, held, outcome)
-
-
-def _envelopes(events: Sequence[Stored]) -> tuple[list[object], ...]:
-    """One list a column: position, epoch, at, version, type, data, site, cause, hash."""
-    entries = [event.entry for event in events]
-    return (
-        [event.position for event in events],
-        [event.epoch for event in events],
-        [entry.at for entry in entries],
-        [entry.version for entry in entries],
-        [entry.type for entry in entries],
-        [entry.data.decode() for entry in entries],
-        [entry.site for entry in entries],
-        [entry.cause for entry in entries],
-        [event.hash for event in events],
-    )
-
-
-def _told_apart(
-    events: Sequence[Stored], inserted: Iterable[Mapping[str, Any]], held: Iterable[Mapping[str, Any]], outcome: Outcome
-) -> Sequence[Stored]:
-    """The new events; replays are counted, forks set aside."""
-    new = {record["position"] for record in inserted}
-    hashes = {record["position"]: record["hash"] for record in held}
-    for event in events:
-        if event.position in new:
-            continue
-        if hashes.get(event.position) == event.hash:
-            outcome.replayed += 1
-        else:
-            outcome.aside.append((event, "fork"))
-    outcome.written += len(new)
-    return [event for event in events if event.position in new]
-
-
-async def _set_aside(connection: Connection, owner: Owner, event: Stored, why: str) -> None:
-    entry = event.entry
-    await connection.execute(
-        SET_ASIDE,
-        *(owner.node, _sayable(why), event.position, event.epoch, entry.at, entry.seq),
-        *(_sayable(entry.stream), _sayable(entry.type), entry.data, event.hash),
-    )
-
-
-def _sayable(text: str) -> str:
-    """What a text column and its index can hold of anything."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:300]
-
-
-async def _project_contacts(
-    connection: Connection, owner: Owner, new: Sequence[Stored], outcome: Outcome, known: Known
-) -> None:
+async def _views_before(
+    connection: Connection, events: Sequence[Stored], known: Known
+) -> dict[str, ContactView | None]:
+    """The views of the contacts of `events` as they were before: what is not known is read from the database."""
     firsts: dict[str, int] = {}
-    for event in new:
+    for event in events:
         firsts.setdefault(contact_of(event), event.entry.seq)
-    views = {contact_id: known.contacts[contact_id] for contact_id in firsts if contact_id in known.contacts}
-    earlier = {contact_id: seq for contact_id, seq in firsts.items() if seq > 1 and contact_id not in views}
+    views: dict[str, ContactView | None] = {}
+    earlier: dict[str, int] = {}
+    for contact_id, seq in firsts.items():
+        if contact_id in known.contacts:
+            views[contact_id] = known.contacts[contact_id]
+        elif seq == 1:
+            views[contact_id] = None
+        else:
+            earlier[contact_id] = seq
     views.update(await _earlier_views(connection, earlier))
+    return views
+
+
+async def _fold_contacts(
+    owner: Owner, events: Sequence[Stored], views: Mapping[str, ContactView | None], outcome: Outcome
+) -> Changed:
+    """Add `events` to `views`; gives way to the event loop now and then."""
+    totals = {contact_id: Fold(contact_id, owner.node, view) for contact_id, view in views.items()}
+    for part in portions(events):
+        for event in part:
+            entry = event.entry
+            try:
+                body = body_of(entry.type, entry.data)
+            except msgspec.MsgspecError:
+                outcome.misread.append(event)
+                continue
+            if body is not None:
+                totals[contact_of(event)].add(entry.seq, instant(entry.at), body)
+        await asyncio.sleep(0)
     changed = Changed()
-    for event in new:
-        contact_id = contact_of(event)
-        try:
-            body = body_of(event.entry.type, event.entry.data)
-        except msgspec.MsgspecError:
-            outcome.misread.append(event)
-            continue
-        if body is not None:
-            before = views.get(contact_id)
-            after = fold(before, Fact(contact_id, owner.node, event.entry.seq, event.entry.at, body))
-            changed.note(before, after)
-            views[contact_id] = after
-    outcome.contacts = views
-    await changed.save(connection)
+    for contact_id, total in totals.items():
+        after = total.view()
+        changed.note(views[contact_id], after)
+        outcome.contacts[contact_id] = after
+    return changed
 
 
 async def _earlier_views(connection: Connection, earlier: Mapping[str, int]) -> dict[str, ContactView | None]:
@@ -279,9 +223,9 @@ def fold_record(view: ContactView | None, record: Mapping[str, Any]) -> ContactV
 
 
 async def _project_agents(
-    connection: Connection, owner: Owner, new: Sequence[Stored], outcome: Outcome, known: Known
+    connection: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome, known: Known, *, new: bool
 ) -> None:
-    changes = [event for event in new if event.entry.type == AGENT_CHANGED and event.entry.stream.startswith(AGENT)]
+    changes = [event for event in events if event.entry.type == AGENT_CHANGED and event.entry.stream.startswith(AGENT)]
     agents = {event.entry.stream.removeprefix(AGENT) for event in changes}
     rows = {agent_id: known.agents[agent_id] for agent_id in agents & known.agents.keys()}
     missing = sorted(agents - rows.keys())
@@ -291,16 +235,21 @@ async def _project_agents(
     changed = Changed()
     for event in changes:
         agent_id = event.entry.stream.removeprefix(AGENT)
-        record = {"node": owner.node, "position": event.position, "at": event.entry.at, "data": event.entry.data}
+        record = {
+            "node": owner.node,
+            "position": event.position,
+            "at": instant(event.entry.at),
+            "data": event.entry.data,
+        }
         try:
             rows[agent_id] = fold_agent_record(rows.get(agent_id), {**record, "stream": event.entry.stream}, changed)
         except msgspec.MsgspecError:
             outcome.misread.append(event)
     outcome.agents = rows
-    await changed.save(connection)
+    await changed.save(connection, new=new)
 
 
-def fold_agent_record(before: AgentStateRow | None, record: Mapping[str, Any], changed: "Changed") -> AgentStateRow:
+def fold_agent_record(before: AgentStateRow | None, record: Mapping[str, Any], changed: Changed) -> AgentStateRow:
     """The interval that begins with an `agent.changed` (node, stream, position, at, data); `changed` hears of both.
 
     Raises msgspec.MsgspecError if the body is not what the floor writes.
@@ -318,46 +267,3 @@ def fold_agent_record(before: AgentStateRow | None, record: Mapping[str, Any], c
     )
     changed.note_agent(ended, began)
     return began
-
-
-class Changed:
-    """The rows that a batch changed, each once, as they are at its end."""
-
-    def __init__(self) -> None:
-        self._rows: dict[Table, dict[object, Row]] = {}
-
-    def note(self, before: ContactView | None, after: ContactView | None) -> None:
-        """Whatever differs between two views of a contact."""
-        if after is None or after is before:
-            return
-        if before is None or after.contact is not before.contact:
-            self._rows.setdefault(contact, {})[after.contact.contact_id] = after.contact
-        for row in _differing(before.segments if before else (), after.segments):
-            self._rows.setdefault(segment, {})[row.contact_id, row.n] = row
-        for made in _differing(before.recordings if before else (), after.recordings):
-            self._rows.setdefault(recording, {})[made.recording_id] = made
-
-    def note_agent(self, ended: AgentStateRow | None, began: AgentStateRow) -> None:
-        """The interval that ended and the one that began."""
-        for row in (ended, began):
-            if row is not None:
-                self._rows.setdefault(agent_state_interval, {})[row.node, row.position] = row
-
-    def __len__(self) -> int:
-        return sum(len(rows) for rows in self._rows.values())
-
-    async def save(self, connection: Connection) -> None:
-        """One statement a table."""
-        for table, rows in self._rows.items():
-            await connection.execute(upsert(table), msgspec.json.encode(list(rows.values())).decode())
-        self._rows = {}
-
-
-def _differing(before: tuple[R, ...], after: tuple[R, ...]) -> list[R]:
-    """The rows of `after` that `before` does not hold at the same place."""
-    return [row for n, row in enumerate(after) if n >= len(before) or row is not before[n]]
-
-
-def contact_of(event: Stored) -> str:
-    """The contact whose stream this is."""
-    return event.entry.stream.removeprefix(CONTACT)

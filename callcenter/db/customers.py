@@ -76,19 +76,38 @@ async def seed(url: str, customers: Sequence[CustomerSeed]) -> None:
             await connection.close(timeout=5.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the site says of a customer and the database does not keep; see `contact.signals.CustomerCard`."""
+
+    segment: str | None = None
+    preferred_agent: str | None = None
+    case_owner: str | None = None
+    open_case: bool = False
+    at_risk: bool = False
+    usage: float | None = None
+
+
 class CustomerIndex:
     """Implements ports.Customers; while the database is away it answers from what it has.
 
     `tiers` ranks value tiers, 0 highest: of several customers with one number the highest is taken.
     `last_agents` (customer → agent) holds for those whom nobody served yet, as far as the database knows.
+    `known` (by customer) is what the site says besides.
     """
 
     def __init__(
-        self, url: str, tiers: Mapping[str, int], rng: random.Random, last_agents: Mapping[str, str] | None = None
+        self,
+        url: str,
+        tiers: Mapping[str, int],
+        rng: random.Random,
+        last_agents: Mapping[str, str] | None = None,
+        known: Mapping[str, Known] | None = None,
     ) -> None:
         self._url = url
         self._tiers = tiers
         self._last_agents_before = last_agents or {}
+        self._known = known or {}
         self._rng = rng
         self._cards: dict[str, CustomerCard] = {}
         self._phones: dict[str, tuple[str, ...]] = {}
@@ -104,12 +123,22 @@ class CustomerIndex:
         owners = self._phones.get(caller)
         return None if owners is None else self._cards[owners[0]]
 
+    def card(self, customer_id: str) -> CustomerCard | None:
+        """The customer of this id, or None."""
+        return self._cards.get(customer_id)
+
     def served(self, customer_id: str, agent_id: str) -> None:
         """An agent answered this customer: from now on their last one."""
         self._last_agents[customer_id] = agent_id
         card = self._cards.get(customer_id)
         if card is not None:
             self._cards[customer_id] = replace(card, last_agent=agent_id)
+
+    def reconfigure(self, tiers: Mapping[str, int], known: Mapping[str, Known]) -> None:
+        """The site changed: it holds for the next caller."""
+        self._tiers, self._known = tiers, known
+        self._cards = {customer_id: self._card(customer_id, card) for customer_id, card in self._cards.items()}
+        self._phones = {phone: tuple(sorted(owners, key=self._rank)) for phone, owners in self._phones.items()}
 
     @property
     def loaded(self) -> bool:
@@ -163,9 +192,10 @@ class CustomerIndex:
 
     def _put(self, record: Mapping[str, Any]) -> None:
         customer_id, phones = record["customer_id"], tuple(record["phones"])
-        self._cards[customer_id] = CustomerCard(
+        card = CustomerCard(
             customer_id, record["name"], record["value_tier"], record["language"], self._last_agents.get(customer_id)
         )
+        self._cards[customer_id] = self._card(customer_id, card)
         before = self._phones_of.get(customer_id, ())
         self._phones_of[customer_id] = phones
         for phone in {*before, *phones}:
@@ -176,6 +206,19 @@ class CustomerIndex:
                 self._phones[phone] = tuple(sorted(owners, key=self._rank))
             else:
                 del self._phones[phone]
+
+    def _card(self, customer_id: str, card: CustomerCard) -> CustomerCard:
+        """The card with what the site says besides."""
+        known = self._known.get(customer_id, Known())
+        return replace(
+            card,
+            segment=known.segment,
+            preferred_agent=known.preferred_agent,
+            case_owner=known.case_owner,
+            open_case=known.open_case,
+            at_risk=known.at_risk,
+            usage=known.usage,
+        )
 
     def _rank(self, customer_id: str) -> tuple[int, str]:
         return self._tiers.get(self._cards[customer_id].value_tier, len(self._tiers)), customer_id

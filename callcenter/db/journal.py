@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from callcenter.db.journal_file import JournalFile, Stored
+from callcenter.db.journal_file import JournalFile
+from callcenter.db.journal_status import LOOK_EVERY_S, Room, tell
+from callcenter.db.stored import Stored
 from callcenter.errors import JournalError
 from callcenter.ports import Append, Entry
 
@@ -83,6 +85,7 @@ class SqliteJournal:
         self._thread_fault: sqlite3.Error | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._next_look: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Open or create the file and bump the epoch; raises JournalError with cause and fix."""
@@ -97,12 +100,15 @@ class SqliteJournal:
             raise
         self._position = self._file.position
         self._fault = None
+        self._look()
 
     async def close(self) -> None:
         """Write what waits, then close the file. Appends after this raise JournalError."""
         if self._thread is None:
             return
         self._fault = self._fault or JournalError("the journal is closed")
+        if self._next_look is not None:
+            self._next_look.cancel()
         await self._end_thread(self.file.close)
 
     def append(self, item: Append) -> None:
@@ -139,7 +145,7 @@ class SqliteJournal:
 
     @property
     def file(self) -> JournalFile:
-        """The open file: its `epoch`, where it was `born`, how far it is `drained`."""
+        """The open file: its `epoch`, its `births`, how far it is `drained`."""
         assert self._file is not None, "open() comes first"
         return self._file
 
@@ -149,13 +155,18 @@ class SqliteJournal:
         return self._fault is None
 
     @property
+    def accepting(self) -> bool:
+        """Whether there is room for new contacts; those on the line are written as long as there is any."""
+        return self.healthy and self.file.room is not Room.CRITICAL
+
+    @property
     def position(self) -> int:
         """The position of the last committed event."""
         return self._position
 
     def backlog(self) -> int:
         """How many committed events the database does not have yet."""
-        return max(0, self._position - self.file.drained)
+        return self.file.unsent(self._position)
 
     async def _ask(self, function: Callable[[], T], *, last: bool = False) -> T:
         if self._thread is None or not self._thread.is_alive():
@@ -206,6 +217,25 @@ class SqliteJournal:
             callback()
         except Exception:  # one listener's bug must not silence the others of this commit
             log.exception("a callback of the journal failed")
+
+    def _look(self) -> None:
+        """Have the thread look at the disk now and then; it says so when there is no room, and when there is again."""
+        assert self._loop is not None
+        self._inbox.put(_Call(self._thread_look, concurrent.futures.Future(), last=False))
+        self._next_look = self._loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _thread_look(self) -> None:
+        before = self.file.room
+        try:
+            status = self.file.look()
+            tell(status)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the journal's disk can't be looked at", extra={"error": str(error)})
+            return
+        if status.room is not before:
+            level = logging.INFO if status.room is Room.PLENTY else logging.ERROR
+            extra = {"room": status.room.value, "free_bytes": status.free_bytes, "held_bytes": status.bytes}
+            log.log(level, "room for the journal changed", extra=extra)
 
     def _thread_run(self) -> None:
         while True:

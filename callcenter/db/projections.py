@@ -143,15 +143,9 @@ def body_of(event_type: str, data: bytes | str) -> Body | None:
 
 def fold(view: ContactView | None, fact: Fact) -> ContactView | None:
     """The view after one more event; None as long as the contact has not started."""
-    if view is None:
-        body = fact.body
-        return _started(body, fact) if isinstance(body, happened.ContactStarted) else None
-    change = CHANGES.get(type(fact.body))
-    if change is None:
-        return view
-    total = _Sum(view)
-    change(total, fact.body, fact.at)
-    return total.view(fact.seq)
+    total = Fold(fact.contact_id, fact.node, view)
+    total.add(fact.seq, fact.at, fact.body)
+    return total.view()
 
 
 def fold_agent(
@@ -164,152 +158,189 @@ def fold_agent(
     return (None if before is None else replace(before, ended_at=max(at, before.started_at))), began
 
 
-def _started(body: happened.ContactStarted, fact: Fact) -> ContactView:
-    return ContactView(
-        ContactRow(
-            contact_id=fact.contact_id,
-            node=fact.node,
-            direction=body.direction,
-            channel=body.channel,
-            caller=body.caller,
-            dialed=body.dialed,
-            customer_id=body.customer_id,
-            value_tier=body.value_tier,
-            language=body.language,
-            started_at=fact.at,
-            last_seq=fact.seq,
-        )
-    )
+class Fold:
+    """A contact's view in the making: any number of events are added to it before a new row is made."""
 
+    __slots__ = ("_before", "_changes", "_contact_id", "_node", "_recordings", "_row", "_segments", "_seq")
 
-class _Sum:
-    """A view in the making: one event's changes, made into one new row."""
-
-    __slots__ = ("_changes", "_recordings", "_segments", "row")
-
-    def __init__(self, view: ContactView) -> None:
-        self.row = view.contact
+    def __init__(self, contact_id: str, node: str, before: ContactView | None) -> None:
+        self._contact_id = contact_id
+        self._node = node
+        self._before = before
+        self._row = None if before is None else before.contact
         self._changes: dict[str, Any] = {}
-        self._segments = list(view.segments)
-        self._recordings = list(view.recordings)
+        self._segments: list[SegmentRow] | None = None  # made when something in them changes
+        self._recordings: list[RecordingRow] | None = None
+        self._seq = 0
+
+    def add(self, seq: int, at: float, body: Body) -> None:
+        """One more event; what comes before the contact's start is not counted."""
+        self._seq = seq
+        if self._row is None:
+            if isinstance(body, happened.ContactStarted):
+                self._row = _started(body, self._contact_id, self._node, seq, at)
+            return
+        change = CHANGES.get(type(body))
+        if change is not None:
+            change(self, body, at)
+
+    def view(self) -> ContactView | None:
+        """What it came to: the very view it began with if nothing changed."""
+        row = self._row
+        if row is None:
+            return None
+        if self._changes:
+            row = replace(row, **self._changes)
+        if self._before is not None and row is self._before.contact and not (self._segments or self._recordings):
+            return self._before
+        return ContactView(row, tuple(self._own_segments()), tuple(self._own_recordings()))
+
+    def __getitem__(self, name: str) -> Any:
+        """A field of the contact's row, as it is by now."""
+        return self._changes[name] if name in self._changes else getattr(self._row, name)
 
     def set(self, **changes: Any) -> None:
         """Change the contact's row."""
-        self._changes.update(changes)
+        self._changes.update(changes, last_seq=self._seq)
 
     def begin(self, kind: str, at: float, *, queue: str | None = None, agent_id: str | None = None) -> None:
         """A segment begins."""
-        n = len(self._segments) + 1
-        self._segments.append(SegmentRow(self.row.contact_id, n, self.row.node, kind, at, queue, agent_id))
+        segments = self._own_segments()
+        segments.append(SegmentRow(self._contact_id, len(segments) + 1, self._node, kind, at, queue, agent_id))
 
-    def end(self, kind: str, at: float, outcome: str) -> None:
-        """Every open segment of that kind ends."""
-        for i, segment in enumerate(self._segments):
-            if segment.kind == kind and segment.ended_at is None:
-                self._segments[i] = replace(segment, ended_at=at, outcome=outcome)
+    def end(self, kind: str, at: float, outcome: str, *, agent_id: str | None = None) -> None:
+        """Every open segment of that kind ends; with `agent_id`, only theirs."""
+        segments = self._own_segments()
+        for i, one in enumerate(segments):
+            if one.ended_at is None and one.kind == kind and agent_id in {None, one.agent_id}:
+                segments[i] = SegmentRow(
+                    one.contact_id, one.n, one.node, kind, one.started_at, one.queue, one.agent_id, at, outcome
+                )
 
-    def record(self, recording: RecordingRow) -> None:
+    def record(self, at: float, body: happened.RecordingStarted) -> None:
         """A recording begins."""
-        self._recordings.append(recording)
-        self.set(recording_ids=(*self.row.recording_ids, recording.recording_id))
+        files = (body.caller_file, body.agent_file)
+        row = RecordingRow(body.recording_id, self._contact_id, self._node, self["agent_id"], at, *files, body.policy)
+        self._own_recordings().append(row)
+        self.set(recording_ids=(*self["recording_ids"], body.recording_id))
 
     def recorded(self, recording_id: str, **changes: Any) -> None:
         """A recording is done or failed."""
-        for i, recording in enumerate(self._recordings):
+        recordings = self._own_recordings()
+        for i, recording in enumerate(recordings):
             if recording.recording_id == recording_id:
-                self._recordings[i] = replace(recording, **changes)
+                recordings[i] = replace(recording, **changes)
 
-    def view(self, seq: int) -> ContactView:
-        """The view with the changes that event `seq` brought."""
-        contact = replace(self.row, **self._changes, last_seq=seq) if self._changes else self.row
-        return ContactView(contact, tuple(self._segments), tuple(self._recordings))
+    def _own_segments(self) -> list[SegmentRow]:
+        if self._segments is None:
+            self._segments = [] if self._before is None else list(self._before.segments)
+        return self._segments
+
+    def _own_recordings(self) -> list[RecordingRow]:
+        if self._recordings is None:
+            self._recordings = [] if self._before is None else list(self._before.recordings)
+        return self._recordings
 
 
-def _ivr_entered(total: _Sum, _: happened.IvrEntered, at: float) -> None:
+def _started(body: happened.ContactStarted, contact_id: str, node: str, seq: int, at: float) -> ContactRow:
+    return ContactRow(
+        contact_id=contact_id,
+        node=node,
+        direction=body.direction,
+        channel=body.channel,
+        caller=body.caller,
+        dialed=body.dialed,
+        customer_id=body.customer_id,
+        value_tier=body.value_tier,
+        language=body.language,
+        started_at=at,
+        last_seq=seq,
+    )
+
+
+def _ivr_entered(total: Fold, _: happened.IvrEntered, at: float) -> None:
     total.begin("ivr", at)
 
 
-def _language_chosen(total: _Sum, body: happened.LanguageChosen, _at: float) -> None:
+def _language_chosen(total: Fold, body: happened.LanguageChosen, _at: float) -> None:
     total.set(language=body.language)
 
 
-def _ivr_left(total: _Sum, body: happened.IvrLeft, at: float) -> None:
+def _ivr_left(total: Fold, body: happened.IvrLeft, at: float) -> None:
     total.end("ivr", at, body.exit)
-    total.set(ivr_s=total.row.ivr_s + body.ivr_s)
+    total.set(ivr_s=total["ivr_s"] + body.ivr_s)
 
 
-def _queue_entered(total: _Sum, body: happened.QueueEntered, at: float) -> None:
+def _queue_entered(total: Fold, body: happened.QueueEntered, at: float) -> None:
     total.begin("queue", at, queue=body.queue)
     total.set(queue=body.queue, value_tier=body.value_tier)
 
 
-def _offer_made(total: _Sum, body: happened.OfferMade, at: float) -> None:
+def _offer_made(total: Fold, body: happened.OfferMade, at: float) -> None:
     total.begin("ring", at, queue=body.queue, agent_id=body.agent_id)
-    total.set(offers=total.row.offers + 1)
+    total.set(offers=total["offers"] + 1)
 
 
-def _offer_settled(total: _Sum, body: happened.OfferSettled, at: float) -> None:
-    total.end("ring", at, body.outcome)
+def _offer_settled(total: Fold, body: happened.OfferSettled, at: float) -> None:
+    total.end("ring", at, body.outcome, agent_id=body.agent_id)
 
 
-def _queue_left(total: _Sum, body: happened.QueueLeft, at: float) -> None:
+def _queue_left(total: Fold, body: happened.QueueLeft, at: float) -> None:
     total.end("queue", at, body.outcome)
-    total.set(wait_s=total.row.wait_s + body.wait_s)
+    total.set(wait_s=total["wait_s"] + body.wait_s)
 
 
-def _talk_started(total: _Sum, body: happened.TalkStarted, at: float) -> None:
-    row = total.row
-    total.begin("talk", at, queue=row.queue, agent_id=body.agent_id)
-    total.set(agent_id=body.agent_id, answered_at=at if row.answered_at is None else row.answered_at)
+def _talk_started(total: Fold, body: happened.TalkStarted, at: float) -> None:
+    first = total["answered_at"]
+    total.begin("talk", at, queue=total["queue"], agent_id=body.agent_id)
+    total.set(agent_id=body.agent_id, answered_at=at if first is None else first)
 
 
-def _hold_started(total: _Sum, body: happened.HoldStarted, at: float) -> None:
-    total.begin("hold", at, queue=total.row.queue, agent_id=body.agent_id)
+def _hold_started(total: Fold, body: happened.HoldStarted, at: float) -> None:
+    total.begin("hold", at, queue=total["queue"], agent_id=body.agent_id)
 
 
-def _hold_ended(total: _Sum, body: happened.HoldEnded, at: float) -> None:
+def _hold_ended(total: Fold, body: happened.HoldEnded, at: float) -> None:
     total.end("hold", at, "resumed")
-    total.set(hold_s=total.row.hold_s + body.hold_s)
+    total.set(hold_s=total["hold_s"] + body.hold_s)
 
 
-def _talk_ended(total: _Sum, body: happened.TalkEnded, at: float) -> None:
+def _talk_ended(total: Fold, body: happened.TalkEnded, at: float) -> None:
     total.end("hold", at, "ended")
     total.end("talk", at, "ended")
     total.set(talk_s=body.talk_s, hold_s=body.hold_s)
 
 
-def _caller_gone(total: _Sum, body: happened.CallerGone, at: float) -> None:
+def _caller_gone(total: Fold, body: happened.CallerGone, at: float) -> None:
     total.set(ended_at=at, ended_by=body.ended_by, end_state=body.end_state)
 
 
-def _wrap_up_started(total: _Sum, body: happened.WrapUpStarted, at: float) -> None:
-    total.begin("wrap_up", at, queue=total.row.queue, agent_id=body.agent_id)
+def _wrap_up_started(total: Fold, body: happened.WrapUpStarted, at: float) -> None:
+    total.begin("wrap_up", at, queue=total["queue"], agent_id=body.agent_id)
 
 
-def _wrap_up_ended(total: _Sum, body: happened.WrapUpEnded, at: float) -> None:
+def _wrap_up_ended(total: Fold, body: happened.WrapUpEnded, at: float) -> None:
     total.end("wrap_up", at, "done")
-    total.set(wrap_up_s=total.row.wrap_up_s + body.wrap_up_s)
+    total.set(wrap_up_s=total["wrap_up_s"] + body.wrap_up_s)
 
 
-def _recording_started(total: _Sum, body: happened.RecordingStarted, at: float) -> None:
-    row = total.row
-    files = (body.caller_file, body.agent_file)
-    total.record(RecordingRow(body.recording_id, row.contact_id, row.node, row.agent_id, at, *files, body.policy))
+def _recording_started(total: Fold, body: happened.RecordingStarted, at: float) -> None:
+    total.record(at, body)
 
 
-def _recording_stopped(total: _Sum, body: happened.RecordingStopped, _at: float) -> None:
+def _recording_stopped(total: Fold, body: happened.RecordingStopped, _at: float) -> None:
     total.recorded(body.recording_id, state="done", duration_s=body.duration_s)
 
 
-def _recording_failed(total: _Sum, body: happened.RecordingFailed, _at: float) -> None:
+def _recording_failed(total: Fold, body: happened.RecordingFailed, _at: float) -> None:
     total.recorded(body.recording_id, state="failed", reason=body.reason)
 
 
-def _contact_ended(total: _Sum, body: happened.ContactEnded, at: float) -> None:
+def _contact_ended(total: Fold, body: happened.ContactEnded, at: float) -> None:
     for kind in ("ivr", "queue", "ring", "hold", "talk", "wrap_up"):  # what nothing else ended, ends here
         total.end(kind, at, body.end_state)
     total.set(
-        ended_at=at if total.row.ended_at is None else total.row.ended_at,
+        ended_at=at if total["ended_at"] is None else total["ended_at"],
         end_state=body.end_state,
         ended_by=body.ended_by,
         wait_s=body.wait_s,
@@ -320,7 +351,7 @@ def _contact_ended(total: _Sum, body: happened.ContactEnded, at: float) -> None:
     )
 
 
-CHANGES: Mapping[type[Body], Callable[[_Sum, Any, float], None]] = {
+CHANGES: Mapping[type[Body], Callable[[Fold, Any, float], None]] = {
     happened.IvrEntered: _ivr_entered,
     happened.LanguageChosen: _language_chosen,
     happened.IvrLeft: _ivr_left,

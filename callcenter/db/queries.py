@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import Text
 
 from callcenter.db.engine import reaching
+from callcenter.db.estimates import Estimates
 from callcenter.db.migrate import day_of
 from callcenter.db.projections import AgentStateRow, ContactRow, RecordingRow, SegmentRow
 from callcenter.db.reports import Reports
@@ -114,6 +115,7 @@ class Queries:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self.reports = Reports(engine)
+        self.estimates = Estimates(engine)
 
     async def contacts(
         self, wanted: ContactFilter, *, after: ContactCursor | None = None, limit: int = 50

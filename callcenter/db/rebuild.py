@@ -4,7 +4,8 @@ from contextlib import suppress
 
 import msgspec
 
-from callcenter.db.batch import Changed, fold_agent_record, fold_record
+from callcenter.db.batch import fold_agent_record, fold_record
+from callcenter.db.changed import Changed
 from callcenter.db.engine import connect, reaching
 from callcenter.db.projections import AGENT_CHANGED, AgentStateRow, ContactView
 from callcenter.db.tables import PROJECTIONS
@@ -42,19 +43,19 @@ async def rebuild(url: str) -> int:
                     if record["contact_id"] != contact_id:
                         contact_id, view = record["contact_id"], None
                         if len(changed) > ROWS_MAX:
-                            await changed.save(connection)
+                            await changed.save(connection, new=True)
                     after = fold_record(view, record)
                     changed.note(view, after)
                     view = after
-                await changed.save(connection)
+                await changed.save(connection, new=True)
                 interval: AgentStateRow | None = None
                 async for record in connection.cursor(AGENT_EVENTS, AGENT_CHANGED, prefetch=ROWS_MAX):
                     read += 1
                     with suppress(msgspec.MsgspecError):
                         interval = fold_agent_record(interval, record, changed)
                     if len(changed) > ROWS_MAX:
-                        await changed.save(connection)
-                await changed.save(connection)
+                        await changed.save(connection, new=True)
+                await changed.save(connection, new=True)
         finally:
             await connection.close(timeout=5.0)
     return read

@@ -35,7 +35,7 @@ REPORT_S_MAX: Final = 120.0
 AT_ONCE_MAX: Final = 2
 """So many reports are made at the same time; others wait, for the calls' own reads need the database too."""
 
-_NO_ID: Final = "00000000-0000-0000-0000-000000000000"
+NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
 class ReportTooLarge(CallCenterError):
@@ -140,7 +140,7 @@ class Reports:
     async def _count(self, connection: AsyncConnection, source: Source, wanted: ReportQuery, table: Table) -> None:
         names = [name for name, quantity in QUANTITIES.items() if quantity.source is source]
         statement = text(sql.counting(source, wanted.by, wanted.view))
-        for bounds in _contacts_of(wanted):
+        for bounds in contacts_of(wanted):
             result = await connection.execute(statement, _given(wanted) | bounds)
             for row in result.mappings():
                 waits = row.get("waits") or ()
@@ -179,11 +179,11 @@ class Reports:
                 metric.source, counted, wanted.by, wanted.view, grouped=number.grouped, limited=limit_us is not None
             )
         )
-        given = _given(wanted) | {"after_id": after.stream if after else _NO_ID, "after_n": after.n if after else 0}
+        given = _given(wanted) | {"after_id": after.stream if after else NO_ID, "after_n": after.n if after else 0}
         given |= {"key": number.key} if number.grouped else {}
         given |= {} if limit_us is None else {"wait_us_max": limit_us}
         rows: list[tuple[str, int, Receipt]] = []
-        for bounds in _contacts_of(wanted, after.stream if after else _NO_ID):
+        for bounds in contacts_of(wanted, after.stream if after else NO_ID):
             result = await connection.execute(statement, given | bounds | {"limit": limit - len(rows)})
             rows += [_receipt(row, row["contact_id"], is_time=counted.is_time) for row in result.mappings()]
             if len(rows) >= limit:
@@ -231,7 +231,7 @@ def _receipt(row: Mapping[Any, Any], stream: str, *, is_time: bool) -> tuple[str
     return stream, row["n"], Receipt(row["contact_id"], row["agent_id"], row["at"].timestamp(), amount)
 
 
-def _contacts_of(wanted: ReportQuery, after: str = _NO_ID) -> Iterator[dict[str, Any]]:
+def contacts_of(wanted: ReportQuery, after: str = NO_ID) -> Iterator[dict[str, Any]]:
     """The bounds of each day of contacts that may tell something of this range, from the contact `after` on."""
     for start, end in _parts(wanted.at[0] - CONTACT_S_MAX, wanted.at[-1]):
         first, last = _first_id(start), _first_id(end)

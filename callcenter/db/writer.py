@@ -8,28 +8,34 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import asyncpg
+import msgspec
 
 from callcenter.clock import Clock
 from callcenter.db import batch as batches
+from callcenter.db.changed import Connection
 from callcenter.db.engine import FAULTS, connect, reason
+from callcenter.db.event_rows import CONTACT, Owner
 from callcenter.db.journal import SqliteJournal
-from callcenter.db.journal_file import Stored
+from callcenter.db.journal_file import JOURNAL_STREAM
 from callcenter.db.migrate import day_of, ensure_month, month_of, near
 from callcenter.db.projections import AgentStateRow, ContactView
+from callcenter.db.stored import Stored
 from callcenter.errors import DatabaseError
+from callcenter.ports import Append, Entry
 
-BATCH_EVENTS_MAX = 500
+BATCH_EVENTS_MAX = 5_000  # a long backlog goes in portions that take a tenth of a second
 CONTACTS_KNOWN_MAX = 20_000  # folds kept in memory; beyond it the oldest are read again when needed
 LINGER_S = 0.1  # after a batch that was not full: at most ten transactions a second when there is little to do
 IDLE_S = 5.0  # without events, ask the database this often whether it is there
 RETRY_CAP_S = 5.0
 
-# What a batch itself can do wrong: a value that PostgreSQL can't hold. Then halves are tried, down to the one event.
+# What a batch itself can do wrong: a value that PostgreSQL can't hold, whether asyncpg says so or the server.
+# Then halves are tried, down to the one event.
 CONTENT_FAULTS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
-    UnicodeError,
+    OverflowError,
     ValueError,
 )
 
@@ -80,6 +86,8 @@ class Writer:
         self._contacts: dict[str, ContactView | None] = {}
         self._agents: dict[str, AgentStateRow] = {}
         self._months: set[date] = set()
+        self._there_until = 0  # up to here the database says that it has everything
+        self._repeating = False
         self._position = 0
         self._written = self._replayed = self._conflicts = self._misread = 0
         self._away_since: float | None = clock.now()
@@ -130,31 +138,55 @@ class Writer:
                 self._wake.clear()
                 end = self._journal.position
                 found = await self._journal.read_after(self._position, BATCH_EVENTS_MAX)
+                while len(found) == BATCH_EVENTS_MAX:
+                    found = await self._write_and_read_on(connection, owner, found)
                 if found:
                     await self._write(connection, owner, found)
                 else:
                     await self._move(max(self._position, end))
-                if len(found) < BATCH_EVENTS_MAX:
-                    await self._rest(connection, idle=not found)
+                await self._rest(connection, idle=not found)
         finally:
             connection.terminate()  # a polite close could wait for a server that is gone
 
-    async def _take_over(self, connection: batches.Connection) -> batches.Owner:
+    async def _write_and_read_on(
+        self, connection: Connection, owner: Owner, found: Sequence[Stored]
+    ) -> Sequence[Stored]:
+        """A backlog is long enough that the file is worth reading while the database works."""
+        following = asyncio.ensure_future(self._journal.read_after(found[-1].position, BATCH_EVENTS_MAX))
+        try:
+            await self._write(connection, owner, found)
+            return await following
+        finally:
+            following.cancel()
+
+    async def _take_over(self, connection: Connection) -> Owner:
         file = self._journal.file
-        owner = batches.Owner(self._journal.node, file.epoch, file.born)
+        owner = Owner(self._journal.node, file.epoch, file.births)
         held = await connection.fetchval(batches.TAKE_OVER, owner.node, owner.epoch)
         if held is None:
             raise Fenced(owner.node)
-        if held < file.drained > file.born:
+        if held < file.drained > file.births[0]:
             log.warning("the database is behind; sending again", extra={"from": held, "drained": file.drained})
+        if 0 < held < file.births[0]:
+            await self._tell_lost(held, file.births[0])
         self._position = min(held, file.drained)
+        self._there_until, self._repeating = held, False
         # A commit may have been lost or not: what we know of the folds is what the database says.
         self._contacts, self._agents, self._months = {}, {}, set()
         log.info("writing to the database", extra={"position": self._position, "epoch": owner.epoch})
         self._away_since, self._why = None, ""
         return owner
 
-    async def _rest(self, connection: batches.Connection, *, idle: bool) -> None:
+    async def _tell_lost(self, held: int, born: int) -> None:
+        """The database has events of this node from before the journal began: the journal before it is gone."""
+        log.error("the journal is new, what the old one had not sent is lost", extra={"held": held, "born": born})
+        seqs = await self._journal.last_seqs(JOURNAL_STREAM)
+        if JOURNAL_STREAM not in seqs and self._journal.healthy:
+            data = msgspec.json.encode({"held": held, "born": born})
+            told = Entry(JOURNAL_STREAM, 1, self._clock.now(), "journal.lost", 1, data, "", "new journal")
+            self._journal.append(Append((told,)))
+
+    async def _rest(self, connection: Connection, *, idle: bool) -> None:
         if not idle:
             await asyncio.sleep(self._linger_s)
             return
@@ -164,10 +196,14 @@ class Writer:
         except TimeoutError:
             await connection.fetchval("SELECT 1")
 
-    async def _write(self, connection: batches.Connection, owner: batches.Owner, found: Sequence[Stored]) -> None:
+    async def _write(self, connection: Connection, owner: Owner, found: Sequence[Stored]) -> None:
+        known = batches.Known(self._contacts, self._agents)
         try:
             await self._make_months(connection, found)
-            outcome = await batches.write(connection, owner, found, batches.Known(self._contacts, self._agents))
+            outcome = await self._written_as_new(connection, owner, found, known)
+            if outcome is None:
+                outcome = await batches.write(connection, owner, found, known)
+                self._repeating = outcome.written < len(found)
         except batches.NotOwner:
             raise Fenced(owner.node) from None
         except CONTENT_FAULTS as error:
@@ -176,14 +212,24 @@ class Writer:
                 await self._write(connection, owner, found[:half])
                 await self._write(connection, owner, found[half:])
                 return
-            why = f"unreadable: {reason(error)}"
-            known = batches.Known(self._contacts, self._agents)
-            outcome = await batches.write(connection, owner, found, known, unreadable=why)
+            outcome = await batches.write(connection, owner, found, known, unreadable=f"unreadable: {reason(error)}")
         await self._advance(found[-1].position, outcome)
 
-    async def _make_months(self, connection: batches.Connection, found: Sequence[Stored]) -> None:
+    async def _written_as_new(
+        self, connection: Connection, owner: Owner, found: Sequence[Stored], known: batches.Known
+    ) -> batches.Outcome | None:
+        """None if some of it may be in the database already: after a restore, say, or behind a lost answer."""
+        if self._repeating or found[0].position <= self._there_until:
+            return None
+        try:
+            return await batches.write(connection, owner, found, known, new=True)
+        except asyncpg.UniqueViolationError:
+            return None
+
+    async def _make_months(self, connection: Connection, found: Sequence[Stored]) -> None:
         today = datetime.fromtimestamp(self._clock.now(), UTC).date()
-        contacts = {batches.contact_of(event) for event in found if event.entry.stream.startswith(batches.CONTACT)}
+        streams = {event.entry.stream for event in found}
+        contacts = [stream.removeprefix(CONTACT) for stream in streams if stream.startswith(CONTACT)]
         for month in sorted({month_of(day_of(contact_id)) for contact_id in contacts} - self._months):
             if near(month, today):
                 await ensure_month(connection, month)

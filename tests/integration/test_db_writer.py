@@ -11,8 +11,9 @@ import pytest
 
 from callcenter.clock import AnchoredClock
 from callcenter.contact.events import LanguageChosen
-from callcenter.db.batch import Known, Owner, write
+from callcenter.db.batch import Known, write
 from callcenter.db.engine import connect
+from callcenter.db.event_rows import Owner
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.rebuild import rebuild
 from callcenter.db.writer import Fenced, Writer
@@ -159,7 +160,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_forgotten(tmp_path: Path, u
             assert len(batch) == 6
             await fetch(url, f"SELECT pg_terminate_backend(pid) FROM ({waiting}) w")
             await until(lambda: ours.writer.health().away_since is not None)
-            await write(ours_too, Owner("n1", file.epoch, file.born), batch, Known({}, {}))
+            await write(ours_too, Owner("n1", file.epoch, file.births), batch, Known({}, {}))
         await ours_too.close()
         await ours.write(story[14:])
         assert ours.writer.health().replayed == 6

@@ -2,12 +2,15 @@
 
 import itertools
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcenter.db.journal_file import JournalFile, content_hash
+from callcenter.db.journal_file import JOURNAL_STREAM, JournalFile
+from callcenter.db.stored import Stored, content_hash
+from callcenter.errors import JournalError
 from callcenter.ports import Append, Entry, StateChange
 
 AT = 1_795_000_000.0
@@ -28,7 +31,7 @@ def test_the_file_is_the_sequence_of_what_was_appended(
     states: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = JournalFile(Path(folder) / "j", "n1", AT)
-        born, epochs = file.born, [file.epoch]
+        born, epochs = file.births[0], [file.epoch]
         for portion in portions:
             if portion is None:
                 file.close()
@@ -52,4 +55,68 @@ def test_the_file_is_the_sequence_of_what_was_appended(
         assert file.live_states() == states
         assert file.last_seqs("") == {entry.stream: entry.seq for entry in expected}
         assert epochs == sorted(set(epochs))
+        file.close()
+
+
+# What can happen to a file while nobody looks: bytes overwritten here and there, the end cut off.
+WOUNDS = st.lists(st.tuples(st.floats(0.0, 1.0), st.binary(min_size=1, max_size=5_000)), min_size=1, max_size=3)
+
+
+@cache
+def written(ending: str) -> tuple[bytes, bytes, list[Stored], dict[str, set[bytes]]]:
+    """A journal of some contacts and an agent: its file and its log, its events, and every state a stream ever had.
+
+    With an `ending` it is as a killed process leaves it.
+    """
+    states: dict[str, set[bytes]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path, wal = Path(folder) / "j", Path(folder) / "j-wal"
+        file = JournalFile(path, "n1", AT)
+        for n in range(20):
+            for seq in (1, 2, 3):
+                entry = Entry(f"contact/{n}", seq, AT + seq, "test.happened", 1, b'{"x":"' + b"y" * 150 + b'"}', "s")
+                state = b'{"seq":%d,"of":%d}' % (seq, n)
+                states.setdefault(entry.stream, set()).add(state)
+                file.write([Append((entry,), (StateChange(entry.stream, state),))])
+            file.write([Append((Entry("agent/x", n + 1, AT, "agent.changed", 1, b"{}", "s"),))])
+        stored = file.read_after(0, 1000)
+        killed = path.read_bytes(), wal.read_bytes()
+        file.close()
+        return *(killed if ending else (path.read_bytes(), b"")), stored, states
+
+
+@given(WOUNDS, st.sampled_from(["", "-wal"]), st.none() | st.floats(0.0, 1.0))
+@settings(max_examples=50, deadline=None)
+def test_however_a_file_is_damaged_nothing_false_is_read_and_nothing_is_lost_in_silence(
+    wounds: list[tuple[float, bytes]], ending: str, cut: float | None
+) -> None:
+    whole, log, told, states = written(ending)
+    content = bytearray(log if ending else whole)
+    for place, bytes_ in wounds:
+        start = int(place * (len(content) - 1))
+        content[start : start + len(bytes_)] = bytes_[: len(content) - start]
+    # A log that is cut off is a log that was never written to its end: nothing tells the one from the other.
+    kept = len(content) if cut is None or ending else max(1, int(cut * len(content)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        path.write_bytes(whole)
+        Path(f"{path}{ending}").write_bytes(content[:kept])
+        try:
+            file = JournalFile(path, "n1", AT + 10.0)
+        except JournalError as refused:
+            if "has schema" in str(refused) or "not a journal of ours" in str(refused):
+                return
+            raise
+        read = [event for event in file.read_after(0, 1000) if event.entry.stream != JOURNAL_STREAM]
+        # Position and epoch say where an event was kept, not what happened: its hash does not speak for them.
+        contents = {(event.entry, event.hash) for event in told}
+        assert {(event.entry, event.hash) for event in read} <= contents, "nothing is made up"
+        assert len({event.position for event in read}) == len(read)
+        assert all(state in states[stream] for stream, state in file.live_states().items())
+        if not ending:
+            assert len(read) == len(told) or file.quarantined is not None, "nothing is lost in silence"
+        last = max((event.position for event in read), default=0)
+        assert file.position >= last
+        file.write([Append((Entry("contact/new", 1, AT, "t", 1, b"{}", "s"),))])
+        assert file.read_after(last, 10)[-1].entry.stream == "contact/new"
         file.close()

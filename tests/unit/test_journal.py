@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from callcenter.db import journal as journal_module
-from callcenter.db import journal_file
+from callcenter.db import journal_file, journal_status
 from callcenter.db.journal import SqliteJournal, _Call
-from callcenter.db.journal_file import KEPT_S, JournalFile, content_hash
+from callcenter.db.journal_file import KEPT_S, JournalFile
+from callcenter.db.journal_status import Room
+from callcenter.db.stored import content_hash
 from callcenter.errors import JournalError
 from callcenter.ports import Append, Entry, StateChange
 from tests.database import until
@@ -191,7 +194,7 @@ async def test_the_writer_reads_on_from_the_file_when_memory_has_less(
     monkeypatch.setattr(journal_module, "TAIL_EVENTS_MAX", 5)
     async with watched(tmp_path / "j") as ours:
         await ours.append(*(event("contact/a", seq) for seq in range(1, 21)))
-        born = ours.journal.file.born
+        born = ours.journal.file.births[0]
         for start in (0, born, born + 10, born + 17, born + 20):
             read = await ours.journal.read_after(start, 4)
             expected = [seq for seq in range(1, 21) if born + seq > start][:4]
@@ -216,26 +219,15 @@ async def test_drained_events_are_forgotten_after_two_days_but_never_an_agents_s
         assert (await ours.journal.last_seqs("agent/")) == {"agent/a": 6}
 
 
-@pytest.mark.parametrize(
-    ("content", "cause"),
-    [
-        (b"this is not a database at all, but long enough to be looked at" * 20, "move the file away"),
-        (None, "is in use"),
-    ],
-)
-async def test_an_unusable_file_is_refused_with_cause_and_fix(
-    tmp_path: Path, content: bytes | None, cause: str
-) -> None:
-    path = tmp_path / "j"
-    if content is None:
-        first = JournalFile(path, "n1", AT)
-    else:
-        path.write_bytes(content)
-        first = None
-    with pytest.raises(JournalError, match=cause):
-        await Watched(path).journal.open()
-    if first is not None:
-        first.close()
+async def test_a_second_process_on_the_same_journal_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    async with watched(tmp_path / "j") as ours:
+        await ours.append(event("contact/a", 1))
+        with pytest.raises(JournalError, match="is in use by another process of ours; stop that one first"):
+            await Watched(tmp_path / "j").journal.open()
+        await ours.append(event("contact/a", 2))
+    again = JournalFile(tmp_path / "j", "n1", AT)
+    assert again.quarantined is None, "what is in use is not taken for damaged"
+    again.close()
 
 
 async def test_a_foreign_database_and_another_nodes_journal_are_refused(tmp_path: Path) -> None:
@@ -274,3 +266,44 @@ def test_the_hash_is_of_the_content_not_of_its_spelling() -> None:
         replace(one, stream="contact/b"),
     ):
         assert content_hash(one) != content_hash(other)
+
+
+async def test_without_room_no_new_contact_is_taken_and_what_the_database_has_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "LOOK_EVERY_S", 0.05)
+    free = shutil.disk_usage(tmp_path).free
+    async with watched(tmp_path / "j") as ours:
+        await ours.append(*(event("contact/a", seq) for seq in range(1, 201)))
+        await ours.journal.mark_drained(ours.journal.position - 50)
+        assert ours.journal.accepting
+        monkeypatch.setattr(journal_status, "FREE_LOW_BYTES", 4 * free)
+        await until(lambda: ours.journal.file.room is Room.LOW)
+        assert ours.journal.accepting, "callers are served as long as there is any room"
+        await ours.append(event("contact/a", 201))
+        held = await ours.journal._ask(lambda: ours.journal.file.read_after(0, 1000))
+        assert [stored.entry.seq for stored in held] == list(range(151, 202)), "what is not drained stays"
+        monkeypatch.setattr(journal_status, "FREE_CRITICAL_BYTES", 4 * free)
+        await until(lambda: not ours.journal.accepting)
+        await ours.append(event("contact/a", 202))  # who is on the line is written
+        assert ours.journal.healthy
+        monkeypatch.setattr(journal_status, "FREE_LOW_BYTES", 1)
+        monkeypatch.setattr(journal_status, "FREE_CRITICAL_BYTES", 1)
+        await until(lambda: ours.journal.accepting)
+
+
+async def test_a_journal_that_holds_too_much_is_short_of_room_however_large_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(journal_status, "HELD_LOW_BYTES", 100_000)
+    monkeypatch.setattr(journal_status, "FREE_LOW_BYTES", 1)
+    monkeypatch.setattr(journal_status, "FREE_CRITICAL_BYTES", 1)
+    async with watched(tmp_path / "j") as ours:
+        await ours.append(event("contact/a", 1, data=b'"' + b"x" * 120_000 + b'"'))
+        await until(lambda: ours.journal.file.room is Room.LOW)
+        await ours.append(event("contact/a", 2, data=b'"' + b"x" * 120_000 + b'"'))
+        await until(lambda: not ours.journal.accepting)
+        await ours.journal.mark_drained(ours.journal.position)
+        await ours.append(event("contact/a", 3))
+        await until(lambda: ours.journal.accepting)  # what is forgotten gives its room back

@@ -1,0 +1,81 @@
+"""audit events: whether anything was lost, doubled or added up wrong; every finding, and an exit code for programs."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from api.cli.database import reached
+from api.cli.journal import journal_path
+from api.cli.output import Exit, err, out, say_json
+from callcenter.asterisk.cel import Witnessed
+from callcenter.audit import RESULT, Report, audit_events, keep, told, witnessed_in
+from callcenter.clock import AnchoredClock
+from callcenter.companions.errors import CompanionError
+from callcenter.companions.place import place_of
+from callcenter.companions.plan import chosen_root
+from callcenter.config.settings import Settings
+from callcenter.db.evidence import JournalEvidence, journal_evidence
+from callcenter.errors import JournalError
+
+SPAN = timedelta(days=1)
+
+
+async def events(
+    settings: Settings, since: datetime | None, until: datetime | None, cel: Path | None, *, as_json: bool
+) -> Exit:
+    """Audit the contacts that began in the span (the last day, if none is given); FINDING if anything is wrong.
+
+    Without a CEL file, I2 can't be proved, which is a finding too. Raises DatabaseError, CompanionError.
+    """
+    now = AnchoredClock().now()
+    to_at = now if until is None else until.astimezone().timestamp()
+    from_at = to_at - SPAN.total_seconds() if since is None else since.astimezone().timestamp()
+    report = Report(from_at, to_at, now)
+    witness = await _witness(report, cel or cel_path(settings))
+    journal: JournalEvidence | None
+    try:
+        journal = await asyncio.to_thread(journal_evidence, journal_path(settings))
+    except JournalError as error:
+        journal = JournalEvidence([], frozenset(), 0)  # then nobody serves what is open
+        report.find("I1", str(journal_path(settings)), str(error))
+    async with reached(settings) as url:
+        await audit_events(url, settings.node, report, journal, witness)
+    keep(report, journal_path(settings).with_name(RESULT))
+    _say(report, as_json=as_json)
+    return Exit.FINDING if report.found else Exit.OK
+
+
+async def _witness(report: Report, path: Path | None) -> list[Witnessed] | None:
+    if path is None:
+        report.find("I2", "CEL", "Asterisk's account is not where ours would be; name the file with --cel")
+        return None
+    found = await asyncio.to_thread(witnessed_in, path, report.from_at, report.to_at)
+    if found is None:
+        report.find("I2", str(path), "there is no such file, so Asterisk could not be asked")
+    return found
+
+
+def cel_path(settings: Settings) -> Path | None:
+    """Where the Asterisk of these settings writes its account; None if it is not ours, or not there yet."""
+    if settings.asterisk == "external":
+        return None
+    try:
+        root = chosen_root(settings.var, settings.asterisk_root)
+        return place_of(settings.instance, var=settings.var, root=root).host / "log/cel-custom/cel.csv"
+    except CompanionError:
+        return None
+
+
+def _say(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        say_json(asdict(report))
+        return
+    for line in told(report.findings):
+        out().print(line, markup=False)
+    for note in report.notes:
+        err().print(f"note: {note}", markup=False)
+    looked = f"{report.contacts:,} contacts ({report.open:,} open), {report.events:,} events"
+    witness = f"{report.callers_witnessed:,} callers witnessed by Asterisk"
+    journal = f"{report.journal_events:,} events in the journal"
+    out().print(f"{report.found:,} findings in {looked}, {journal}, {witness}")

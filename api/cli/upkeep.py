@@ -1,0 +1,55 @@
+"""The words of `journal` and `audit`: what keeps the promise that nothing is lost, and proves it."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callcenter.config.settings import load_settings
+
+journal_cli = typer.Typer(help="The local journal, which feeds the database.", no_args_is_help=True)
+audit_cli = typer.Typer(help="Proof that nothing was lost.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+
+
+@journal_cli.command("status", epilog="Example: callcenter journal status --json")
+def journal_status(as_json: AsJson = False) -> None:
+    """Say what the journal holds and what the database lacks of it; exit 1 when its disk has little room."""
+    from api.cli import journal  # noqa: PLC0415 - heavy, see main.py
+
+    raise typer.Exit(journal.status(load_settings(), as_json=as_json))
+
+
+@journal_cli.command("replay", epilog="Example: callcenter journal replay --since 2026-11-20T18:00")
+def journal_replay(
+    since: Annotated[datetime | None, typer.Option(formats=FORMATS, help="Only what happened from then on.")] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Compute all projections again afterwards.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send the events that the journal keeps (48 hours) to the database again, after a restore; safe to repeat.
+
+    Works while the service runs, and without it. Exit 1 if an event contradicts what the database holds.
+    """
+    from api.cli import journal  # noqa: PLC0415 - heavy, see main.py
+
+    raise typer.Exit(asyncio.run(journal.replay(load_settings(), since, anew=rebuild, as_json=as_json)))
+
+
+@audit_cli.command("events", epilog="Example: callcenter audit events --from 2026-11-20 --to 2026-11-21")
+def audit_events(
+    since: Annotated[datetime | None, typer.Option("--from", formats=FORMATS, help="From then on.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=FORMATS, help="Before then.")] = None,
+    cel: Annotated[Path | None, typer.Option(help="Asterisk's CEL file, if it is not where ours is.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove from journal, database and CEL that no event of the contacts begun in the span is lost or doubled.
+
+    Without a span, the last 24 hours. Exit 1 on any finding; the result is also a metric and a line of doctor.
+    """
+    from api.cli import audit  # noqa: PLC0415 - heavy, see main.py
+
+    raise typer.Exit(asyncio.run(audit.events(load_settings(), since, until, cel, as_json=as_json)))
