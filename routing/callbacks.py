@@ -14,7 +14,7 @@ from dataclasses import replace
 from routing.board import CALLBACK, WATCH, Board
 from routing.contacts import Away, Contact
 from routing.forecast import Forecast
-from routing.messages import CallbackOver, CustomerDialed, DialCustomer, DialOutcome
+from routing.messages import CallbackOver, CustomerDialed, DialCustomer, DialOutcome, MakeOffer
 from routing.model import CallbackMode
 from routing.order import SortKey
 from routing.pairing import Pairing
@@ -52,6 +52,7 @@ class Callbacks:
         if contact.waiting_since is None:
             contact.waiting_since = now
         if contact.entered.customer_id is not None:
+            self.taken_up_by(contact, now)
             self._pending[contact.entered.customer_id, contact.rules.queue] = contact.contact_id
         self._board.deadlines.push(contact.expires_at, (CALLBACK, contact.contact_id))
         if contact.rules.callback.mode is CallbackMode.AGENT_FIRST:
@@ -95,7 +96,7 @@ class Callbacks:
         over unless it found its customer.
         """
         entered = newcomer.entered
-        if entered.customer_id is None or entered.callback:
+        if entered.customer_id is None:
             return
         pending = self._pending.get((entered.customer_id, newcomer.rules.queue))
         contact = self._board.contacts.get(pending or "") or self._calling.get(pending or "")
@@ -139,18 +140,19 @@ class Callbacks:
     # --- customer first: when to dial -----------------------------------------------------------------------------
 
     def look(self, now: float) -> None:
-        """Dial the customers whose agents are forecast to be free when they pick up; cheap when there are none."""
+        """Dial the customers whose agents are forecast to be free when they pick up; cheap when there are none.
+
+        And who is overtaken: an agent who becomes free goes to somebody present, though a callback's turn has come.
+        """
+        if not self._to_call:
+            return
+        for decision in [each for each in self._board.decisions if isinstance(each, MakeOffer)]:
+            self._overtaken(decision, now)
         if not self._to_call or now < self._look_at:
             return
         self._look_at = now + LOOK_S
-        order = self._board.order
-
-        def key(contact: Contact) -> SortKey:
-            entered = contact.entered
-            return order.sort_key(entered.value_tier, entered.entered_at, entered.contact_id, now)
-
         full: set[str] = set()
-        for contact in sorted(self._to_call.values(), key=key):
+        for contact in sorted(self._to_call.values(), key=lambda each: self._key(each, now)):
             queue = contact.rules.queue
             if queue in full:
                 continue
@@ -160,6 +162,26 @@ class Callbacks:
                 continue
             self._dial(contact)
         self._board.deadlines.push(self._look_at, _LOOK) if self._to_call else self._board.deadlines.remove(_LOOK)
+
+    def _overtaken(self, offer: MakeOffer, now: float) -> None:
+        """An agent is asked to take a contact: call the first customer who would have come before it."""
+        offered, agent = self._board.contacts.get(offer.contact_id), self._board.agents[offer.agent_id]
+        if offered is None:
+            return
+        key = self._key(offered, now)
+        before = [
+            each
+            for each in self._to_call.values()
+            if each.rules.queue == offered.rules.queue
+            and self._key(each, now) < key
+            and self._pairing.may_serve(agent, each)
+        ]
+        if before:
+            self._dial(min(before, key=lambda each: self._key(each, now)))
+
+    def _key(self, contact: Contact, now: float) -> SortKey:
+        entered = contact.entered
+        return self._board.order.sort_key(entered.value_tier, entered.entered_at, entered.contact_id, now)
 
     def _dial(self, contact: Contact) -> None:
         del self._to_call[contact.contact_id]

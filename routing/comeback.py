@@ -27,19 +27,23 @@ class Departed:
 
 
 class Comebacks:
-    """The departed of the last `kept_s` seconds, by customer."""
+    """The departed of the last `kept_s` seconds, by customer.
+
+    `changed` is what has become of customers since it was cleared; None: they came back, or were forgotten.
+    """
 
     def __init__(self, kept_s: float) -> None:
         self.kept_s = kept_s
         self._known: dict[str, Departed] = {}
         self._in_order: deque[Departed] = deque()
+        self.changed: dict[str, Departed | None] = {}
 
     def remember(self, entered: Entered, agent_id: str | None, now: float) -> None:
         """Keep the age and agent of a customer who is gone before they were served to the end."""
         if entered.customer_id is None or self.kept_s <= 0:
             return
         departed = Departed(entered.customer_id, entered.queue, entered.entered_at, now, agent_id)
-        self._known[entered.customer_id] = departed
+        self._known[entered.customer_id] = self.changed[entered.customer_id] = departed
         self._in_order.append(departed)
         self._forget(now)
 
@@ -53,6 +57,7 @@ class Comebacks:
         departed = self._known.pop(entered.customer_id, None) if entered.customer_id is not None else None
         if departed is None:
             return entered, False
+        self.changed[departed.customer_id] = None
         age = min(entered.entered_at, departed.entered_at) if departed.queue == entered.queue else entered.entered_at
         return replace(entered, entered_at=age, preferred_agent=departed.agent_id or entered.preferred_agent), True
 
@@ -72,3 +77,4 @@ class Comebacks:
             gone = in_order.popleft()
             if self._known.get(gone.customer_id) is gone:
                 del self._known[gone.customer_id]
+                self.changed[gone.customer_id] = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from routing.board import Board
 from routing.forecast import Forecast
 from routing.messages import Diverted, Entered, QueueClosed
-from routing.model import Exit, QueueRules
+from routing.model import Exit, ExitKind, QueueRules
 
 
 class Doors:
@@ -47,6 +47,12 @@ class Doors:
         rules = self._board.rules(entered.queue)
         if entered.clock_s > 0:
             return None
+        found = self._shut(rules, entered, now)
+        if found is not None and entered.callback and found[0].kind is ExitKind.CALLBACK:
+            return None  # that is the way out which they are taking
+        return found
+
+    def _shut(self, rules: QueueRules, entered: Entered, now: float) -> tuple[Exit, str] | None:
         closing = self.closed.get(rules.queue)
         if closing is not None:
             return closing.newcomers_to, closing.reason

@@ -7,12 +7,12 @@ where it might break.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from routing.board import AGENT, CALLBACK, CONTACT, OFFER, Board
 from routing.callbacks import Callbacks
-from routing.comeback import Comebacks
+from routing.comeback import Comebacks, Departed
 from routing.doors import Doors
 from routing.estimate import Estimate
 from routing.explain import Explainer, Explanation
@@ -104,6 +104,7 @@ class Acd:
         """
         self._now = now = max(now, self._now)
         board = self._board
+        self._comebacks.changed.clear()
         if self._unsettled:
             self._unsettled = False
             self._pairing.place_all([each for each in board.contacts.values() if each.waiting_since is not None], now)
@@ -126,6 +127,11 @@ class Acd:
         """The whole state, as of the last step."""
         return snapshot_of(self._board, self._now, self._doors.closed, self._comebacks.all(), self._callbacks.calling())
 
+    @property
+    def departures(self) -> Mapping[str, Departed | None]:
+        """Customers who left in the last step and may come back; None: they are back, or forgotten."""
+        return self._comebacks.changed
+
     def estimate(self, contact_id: str, now: float) -> Estimate | None:
         """The wait still ahead of a contact in a queue, and its position; None for one that is in none."""
         contact = self._board.contacts.get(contact_id)
@@ -139,6 +145,11 @@ class Acd:
         """
         contact = self._board.contacts.get(contact_id)
         return None if contact is None else self._forecast.promise(contact, now)
+
+    def at_work(self, contact_id: str, now: float) -> int:
+        """How many agents are at work who may serve a contact in a queue as its reach is now; 0 if it is in none."""
+        contact = self._board.contacts.get(contact_id)
+        return 0 if contact is None else self._forecast.at_work(contact, now)
 
     def prospect(self, contact_id: str, now: float) -> Prospect | None:
         """What a contact in a queue looks forward to; None for one that is in none."""

@@ -28,6 +28,10 @@ AHT_S: Final = 180.0
 """What contacts are taken to last before any has ended, unless the site says."""
 PATIENCE_S: Final = 600.0
 """What callers are taken to wait before giving up; counts as one caller who did."""
+SPREAD_MAX: Final = 2.0
+"""Squared coefficient of variation that a wait is granted at most: beyond it the gamma law's median says nothing."""
+SEEN_S: Final = 600.0
+"""An arrival counts as one in this time at least: the first minutes of a queue say little of the rate."""
 RECENT_S: Final = 1_800.0
 """Service level and arrivals are those of the last half hour."""
 MEMORY_S: Final = 86_400.0
@@ -88,6 +92,7 @@ class Outlook:
         if self.serving <= 0.0:
             return Estimate(ahead + 1, math.inf, math.inf, math.inf, self.factor)
         mean_s, variance = self._moments(ahead - self.idle, tier)
+        variance = min(variance, SPREAD_MAX * mean_s * mean_s)
         # Wilson and Hilferty: the cube root of a gamma number is nearly normal.
         ninth = variance / (9.0 * mean_s * mean_s)
         centre = max(0.0, 1.0 - ninth)
@@ -216,7 +221,7 @@ class QueueHistory:
                 break
             for tier, count in minute.entered.items():
                 entered[tier] -= count
-        elapsed_s = max(now - max(self._first_at, oldest * _MINUTE_S), _MINUTE_S)
+        elapsed_s = max(now - max(self._first_at, oldest * _MINUTE_S), SEEN_S)
         return {tier: count / elapsed_s for tier, count in entered.items() if count}
 
     def arrival_rate(self, now: float) -> float:

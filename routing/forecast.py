@@ -18,7 +18,7 @@ from routing.messages import Entered
 from routing.model import Activity, QueueRules
 from routing.order import SortKey
 from routing.policy import Discipline
-from routing.requirement import show
+from routing.requirement import Requirement, show
 
 SHARE_FORGET_S = 1_800.0
 
@@ -82,12 +82,16 @@ class Forecast:
     def estimate(self, contact: Contact, now: float) -> Estimate:
         """The wait still ahead of this contact, and its position in its queue (1: next)."""
         outlook, _ = self._outlook(contact, self._talking_since(), now)
-        return outlook.estimate(self._ahead_of(contact, now))
+        return outlook.estimate(self._ahead_of(contact, now), contact.entered.value_tier)
 
     def promise(self, contact: Contact, now: float) -> Estimate:
         """The estimate that this contact is told as it enters; it is compared with what comes."""
         contact.promise = contact.promise or Promise()
         return contact.promise.update(self.estimate(contact, now), now)
+
+    def at_work(self, contact: Contact, now: float) -> int:
+        """How many agents are at work who may serve this contact as its reach is now, busy or not."""
+        return sum([group.available for group in self._groups(self._line(contact, now))])
 
     def prospect(self, contact: Contact, now: float) -> Prospect:
         """What this contact looks forward to."""
@@ -97,22 +101,23 @@ class Forecast:
     def prospects(self, now: float, queue_max: int) -> dict[str, Prospect]:
         """Of the first contacts of every queue, in the order of service, at most so many each; by contact id.
 
-        The estimates are those of `estimate`, worked out together: every line is looked at once.
+        The estimates are those of `estimate`, worked out together.
         """
         board, talking_since = self._board, self._talking_since()
         seen: dict[str, int] = {}
         ahead: dict[str, int] = {}
-        outlooks: dict[tuple[str, int], tuple[Outlook, int]] = {}
+        outlooks: dict[tuple[str, Requirement, float], tuple[Outlook, int]] = {}
         told: dict[str, Prospect] = {}
-        for contact in sorted(board.contacts.values(), key=lambda each: self._key(each, now)):
+        for contact in sorted(board.contacts.values(), key=lambda each: self.key(each, now)):
             queue = contact.rules.queue
             seen[queue] = seen.get(queue, 0) + 1
             if seen[queue] > queue_max:
                 continue
-            line = self._line(contact, now)
-            if (queue, id(line)) not in outlooks:
-                outlooks[queue, id(line)] = self._outlook(contact, talking_since, now)
-            told[contact.contact_id] = self._prospect(contact, *outlooks[queue, id(line)], ahead.get(queue, 0), now)
+            # The lines of different tiers, where they ask for the same, are served by the same agents.
+            key = (queue, self._line(contact, now).requires, contact.ladder.delay_s(contact.clock(now)))
+            if key not in outlooks:
+                outlooks[key] = self._outlook(contact, talking_since, now)
+            told[contact.contact_id] = self._prospect(contact, *outlooks[key], ahead.get(queue, 0), now)
             ahead[queue] = ahead.get(queue, 0) + (not contact.offers)
         return told
 
@@ -174,16 +179,17 @@ class Forecast:
         return free - self._present_ahead_of(contact, now)
 
     def _ahead_of(self, contact: Contact, now: float) -> int:
-        key, mine = self._key(contact, now), contact.rules.queue
+        key, mine = self.key(contact, now), contact.rules.queue
         others = self._board.contacts.values()
-        return sum(1 for each in others if each.rules.queue == mine and not each.offers and self._key(each, now) < key)
+        return sum(1 for each in others if each.rules.queue == mine and not each.offers and self.key(each, now) < key)
 
     def _present_ahead_of(self, contact: Contact, now: float) -> int:
-        key, mine = self._key(contact, now), contact.rules.queue
+        key, mine = self.key(contact, now), contact.rules.queue
         others = self._board.contacts.values()
-        return sum(1 for each in others if each.waits and each.rules.queue == mine and self._key(each, now) < key)
+        return sum(1 for each in others if each.waits and each.rules.queue == mine and self.key(each, now) < key)
 
-    def _key(self, contact: Contact, now: float) -> SortKey:
+    def key(self, contact: Contact, now: float) -> SortKey:
+        """Sorted by this, contacts stand in the order of service."""
         entered = contact.entered
         return self._board.order.sort_key(entered.value_tier, entered.entered_at, entered.contact_id, now)
 
@@ -217,7 +223,7 @@ class Forecast:
             score=self._board.order.score(entered.value_tier, entered.entered_at, now),
             overdue=self._board.order.due_at(entered.value_tier, entered.entered_at) <= now,
             agents=agents,
-            estimate=outlook.estimate(ahead) if contact.waits else None,
+            estimate=outlook.estimate(ahead, contact.entered.value_tier) if contact.waits else None,
         )
 
     def _outlook(self, contact: Contact, talking_since: dict[int, list[float]], now: float) -> tuple[Outlook, int]:
@@ -226,15 +232,16 @@ class Forecast:
         groups = self._groups(self._line(contact, now))
         outlook = self.history(queue).outlook(
             serving=self._serving(queue, groups),
-            idle=sum(len(next(iter(group.idle.values()))) for group in groups),
+            idle=sum([len(next(iter(group.idle.values()))) for group in groups]),
             ages=[now - since for group in groups for since in talking_since.get(id(group), ())],
             now=now,
+            policy=self._board.order.policy,
         )
-        return outlook, sum(group.available for group in groups)
+        return outlook, sum([group.available for group in groups])
 
     def _serving(self, queue: str, groups: list[Group]) -> float:
         """Agents for this queue, each by their share."""
-        return sum(group.available * self._share(queue, group) for group in groups)
+        return sum([group.available * self._share(queue, group) for group in groups])
 
     def _talking_since(self) -> dict[int, list[float]]:
         """Since when each agent who talks does, by their group."""
@@ -248,6 +255,7 @@ class Forecast:
         """Which part of the group's work is this queue's, by the contacts of late; even, where nothing is known."""
         if len(group.queues) <= 1:
             return 1.0
-        starts = {each: self._starts.get(each, (0.0, 0.0))[0] for each in group.queues}
-        total = sum(starts.values())
-        return (starts.get(queue, 0.0) + 1.0) / (total + len(starts))
+        starts = self._starts
+        total = sum([starts[each][0] for each in group.queues if each in starts])
+        own = starts[queue][0] if queue in starts else 0.0
+        return (own + 1.0) / (total + len(group.queues))

@@ -16,7 +16,7 @@ from routing.contacts import Contact
 from routing.ladder import CLOCK_GRAIN_S
 from routing.match import Line
 from routing.messages import CallbackOver, Diverted, StepTaken
-from routing.model import Activity, Exit, Outcome, Presence
+from routing.model import Activity, AgentOrder, Exit, Outcome, Presence
 from routing.offers import Offer
 from routing.order import Next, SortKey
 from routing.requirement import Requirement, met
@@ -73,7 +73,8 @@ class Pairing:
         """Where a waiting contact belongs now, by its step clock and by who is logged in."""
         board, entered, ladder = self._board, contact.entered, contact.ladder
         clock_s = contact.clock(now)
-        exit_to = None if entered.callback else contact.rules.exit_to
+        promised = entered.callback or contact.attempts  # who was promised a call, or called back, is served
+        exit_to = None if promised else contact.rules.exit_to
         if exit_to is not None and ladder.leaves(clock_s):
             return Reach(contact.line, contact.rung, "last_step", exit_to)
         if contact.preferred_until_s > clock_s + CLOCK_GRAIN_S and self._is_preferred_there(contact):
@@ -104,10 +105,18 @@ class Pairing:
             self.divert(contact, reach.exit_to, reach.why, now)
             return False
         contact.rung, contact.line = reach.rung, reach.line
+        if reach.why != "preferred":
+            contact.preferred_until_s = 0.0  # given up: whoever comes back meets somebody who waits for all
         rung = contact.ladder.rungs[reach.rung]
         if rung.step != contact.step_told:
             contact.step_told = rung.step
-            step = StepTaken(contact.contact_id, contact.rules.queue, rung.step, reach.why, rung.text)
+            step = StepTaken(
+                contact.contact_id,
+                contact.rules.queue,
+                rung.step,
+                "unstaffed" if reach.why == "unstaffed" else "time",
+                rung.text,
+            )
             self._board.decisions.append(step)
         return True
 
@@ -151,7 +160,9 @@ class Pairing:
             if bucket is None:
                 break
             agent = board.agents[heads[0][2]]
-            trace = self._trace(why, contact, agent, rank=bucket.rank, heads=_standings(heads), now=now)
+            trace = self._trace(
+                why, contact, agent, rank=bucket.rank, heads=_standings(contact.line.order, heads), now=now
+            )
             board.offer(contact, agent, trace, now)
             if len(contact.offers) < contact.rules.ring_several:
                 bucket, heads = contact.line.first_agent({**contact.refusals}) if board.idle else (None, [])
@@ -287,9 +298,11 @@ class Pairing:
         )
 
 
-def _standings(heads: list[Standing]) -> tuple[tuple[str, float], ...]:
-    """The idle agents compared, by measure; where the measure says nothing, by when they became ready."""
-    return tuple((agent_id, measure or ready_since) for measure, ready_since, agent_id in heads[:TOLD_MAX])
+def _standings(order: AgentOrder, heads: list[Standing]) -> tuple[tuple[str, float], ...]:
+    """The idle agents compared, by measure; where longest idle decides, by when they became ready."""
+    if order is AgentOrder.LONGEST_IDLE:
+        return tuple((agent_id, ready_since) for _, ready_since, agent_id in heads[:TOLD_MAX])
+    return tuple((agent_id, measure) for measure, _, agent_id in heads[:TOLD_MAX])
 
 
 def _excluded(contact: Contact, chosen: Agent) -> tuple[tuple[str, str], ...]:

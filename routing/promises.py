@@ -36,6 +36,11 @@ class Promises:
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}
 
+    def begin(self, contact_id: str, queue: str, agents: int, estimate: Estimate, now: float) -> None:
+        """The contact was told this as it entered the queue, with so many agents at work for it."""
+        known = self._told[contact_id] = _Told(Promise(), queue, agents)
+        known.promise.update(estimate, now)
+
     def tell(self, contact_id: str, prospect: Prospect, now: float) -> Promise | None:
         """What the contact is told now; None while it has no estimate and was never told one."""
         known = self._told.get(contact_id)

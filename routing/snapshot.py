@@ -34,6 +34,7 @@ class ContactView:
     offers: tuple[Offer, ...] = ()
     refusals: tuple[Offer, ...] = ()
     not_preferred: str | None = None
+    preferred_until_s: float = 0.0
     away: Away | None = None
     attempts: int = 0
     expires_at: float | None = None
@@ -164,6 +165,7 @@ def _view(board: Board, contact: Contact, now: float) -> ContactView:
         offers=tuple(contact.offers.values()),
         refusals=tuple(contact.refusals.values()),
         not_preferred=contact.not_preferred,
+        preferred_until_s=contact.preferred_until_s,
         away=contact.away,
         attempts=contact.attempts,
         expires_at=contact.expires_at,
@@ -206,6 +208,7 @@ def _contact(board: Board, view: ContactView) -> Contact:
     contact.step_told = view.step
     contact.offers_made = view.offers_made
     contact.not_preferred = view.not_preferred
+    contact.preferred_until_s = view.preferred_until_s
     contact.away = view.away
     contact.retry_at = view.retry_at
     contact.superseded_by = view.superseded_by

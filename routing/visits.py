@@ -169,6 +169,7 @@ class Visits:
         board, released = self._board, []
         there = [each for each in board.contacts.values() if each.rules.queue == given.queue]
         leaving = [each for each in there if not each.entered.callback]  # who was promised a call is called
+        leaving.sort(key=lambda each: self._forecast.key(each, now))
         for contact in leaving:
             if contact.waits:
                 board.pull(contact)

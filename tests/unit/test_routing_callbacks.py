@@ -292,10 +292,8 @@ def test_when_the_agent_has_gone_meanwhile_the_customer_waits_first_in_line() ->
     acd = center(CUSTOMER_FIRST)
     promised(acd, "c1", 10.0)
     run(acd, 15.0, entered("c2", 15.0))
-    release(acd, 20.5, "a0")
-    assert agent(acd, "a0").contact_id == "c2"
+    assert release(acd, 20.5, "a0") == ["c2 rings a0", "c1 is dialed (1)"]  # who is overtaken is called
     run(acd, 21.0, settled("c2.o1", Outcome.CALLER_GONE))
-    assert follow(acd, 23.0)[-1][1] == "c1 is dialed (1)"
     occupy(acd, 24.0, "a0")
     assert said(acd.step(dialed("c1", DialOutcome.ANSWERED), 30.0)) == []
     acd.step(entered("c3", 12.0), 31.0)
@@ -303,15 +301,16 @@ def test_when_the_agent_has_gone_meanwhile_the_customer_waits_first_in_line() ->
     assert release(acd, 40.0, "a0") == ["c1 rings a0"]
 
 
-def test_a_customer_on_the_line_again_is_a_contact_like_any_other() -> None:
-    acd = center(CUSTOMER_FIRST, exit_to=Exit(ExitKind.VOICEMAIL), exit_after_s=100.0)
+def test_a_customer_who_was_called_back_is_not_sent_away_by_the_exit() -> None:
+    acd = center(CUSTOMER_FIRST, exit_to=Exit(ExitKind.VOICEMAIL), exit_after_s=15.0)
     promised(acd, "c1", 10.0)
-    release(acd, 20.5, "a0")
-    follow(acd, 22.0)
-    occupy(acd, 22.5, "a0")
-    acd.step(dialed("c1", DialOutcome.ANSWERED), 30.0)
+    release(acd, 30.5, "a0")
+    follow(acd, 32.0)
+    occupy(acd, 32.5, "a0")
+    assert said(acd.step(dialed("c1", DialOutcome.ANSWERED), 40.0)) == []
     assert not contact(acd, "c1").entered.callback
-    assert follow(acd, 1_000.0)[-1][1] == "c1 to voicemail (last_step)"
+    assert follow(acd, 1_000.0) == []
+    assert release(acd, 1_000.0, "a0") == ["c1 rings a0"]
 
 
 def test_no_look_is_due_once_nobody_is_to_be_called() -> None:
@@ -402,6 +401,25 @@ def test_a_customer_who_calls_while_an_agent_is_asked_is_one_contact_in_the_end(
     told = said(acd.step(settled("c1.o1", Outcome.REJECTED), 24.0))
     assert "c1 no callback (returned as c2)" in told
     assert in_queues(acd) == ["c2"]
+
+
+def test_a_customer_on_two_lines_who_chooses_twice_has_one_callback() -> None:
+    acd = center()
+    run(acd, 10.0, entered("c1", 10.0, customer_id="kim"), entered("c2", 11.0, customer_id="kim"))
+    told = said(run(acd, 20.0, CallbackChosen("c1"), CallbackChosen("c2")))
+    assert told == ["c1 no callback (returned as c2)"]
+    assert in_queues(acd) == ["c2"]
+    assert contact(acd, "c2").entered.entered_at == 10.0
+
+
+def test_a_contact_that_enters_again_while_it_is_being_called_is_called_no_more() -> None:
+    acd = center()
+    promised(acd, "c1", 10.0)
+    release(acd, 20.0, "a0")
+    run(acd, 21.0, accepted("c1.o1"), entered("c1", 10.0, offers_made=1), TalkEnded("a0", "c1", 0.0))
+    assert contact(acd, "c1").offers[0].agent_id == "a0"
+    assert said(run(acd, 22.0, dialed("c1", DialOutcome.FAILED), accepted("c1.o2"))) == []
+    assert follow(acd, 100_000.0) == []
 
 
 def test_a_callback_told_again_after_a_restart_waits_as_before() -> None:

@@ -181,7 +181,6 @@ def test_who_waits_for_the_preferred_agent_alone_says_so() -> None:
 # --- without a call ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="bug B21", strict=True)
 def test_an_entry_is_explained_as_it_would_go() -> None:
     acd = staffed(site({"ann": {"en": 1}, "bob": {"en": 1}, "cat": {}}))
     told = acd.explain_entry(entered("c1", 10.0, requires=Held("en")), 10.0)

@@ -183,6 +183,14 @@ def test_an_emergency_close_rings_nobody_for_a_contact_that_it_diverts() -> None
     assert [each for each in told if isinstance(each, MakeOffer)] == []
 
 
+def test_a_closing_queue_sends_its_contacts_on_in_the_order_of_service() -> None:
+    acd = center()
+    occupy(acd, 5.0, "ann", "bob")
+    run(acd, 10.0, entered("c1", 9.0), entered("c2", 10.0, value_tier=0), entered("c3", 8.0))
+    told = said(acd.step(QueueClosed("orders", "fire", GOODBYE, OTHER), 11.0))
+    assert told == ["c2 to other (fire)", "c3 to other (fire)", "c1 to other (fire)"]
+
+
 def test_who_talks_is_not_touched_by_an_emergency_close() -> None:
     acd = center()
     run(acd, 10.0, entered("c1", 10.0), accepted("c1.o1"))

@@ -120,7 +120,6 @@ def test_a_phone_that_registers_again_ends_the_delay_of_an_unreachable_phone() -
     assert said(acd.step(DeviceChanged("ann", reachable=True), 13.0)) == ["c1 rings ann"]
 
 
-@pytest.mark.xfail(reason="bug B20", strict=True)
 def test_a_phone_that_registers_again_ends_the_delay_of_a_failed_offer_too() -> None:
     """`fault_delay_s` covers both: "the phone's next registration ends that delay at once"."""
     acd = center()

@@ -142,6 +142,15 @@ def test_a_break_taken_back_in_time_makes_waiting_sensible_again_for_newcomers()
     assert said(acd.step(entered("c1", 11.0, preferred_agent="cat"), 11.0)) == []
 
 
+def test_a_wait_for_the_preferred_agent_once_given_up_is_not_taken_up_again() -> None:
+    acd = center(replace(TEN_S, steps=(Step(Held("en")), Step(after_s=60.0))))
+    occupy(acd, 8.0, "bob")
+    acd.step(PresenceChosen("cat", Presence.AUX, "lunch"), 9.0)
+    acd.step(entered("c1", 10.0, preferred_agent="cat"), 10.0)
+    assert said(acd.step(PresenceChosen("cat", Presence.AVAILABLE), 15.0)) == []  # c1 waits for all by now
+    assert said(acd.step(Tick(), 70.0))[-1] == "c1 rings ann"
+
+
 @pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED])
 def test_a_preferred_agent_who_let_the_offer_go_is_not_waited_for_again(outcome: Outcome) -> None:
     acd = center()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from routing.engine import Acd
-from routing.messages import Configured, Engaged, Left, PresenceChosen, StepTaken, TalkEnded, Tick
+from routing.messages import Configured, Engaged, Input, Left, PresenceChosen, StepTaken, TalkEnded, Tick
 from routing.model import AgentProfile, Exit, ExitKind, Membership, Outcome, Presence, QueueRules, Step
 from routing.policy import Tier, TierPolicy
 from routing.requirement import ANYONE, Either, Held, InTeam, Named, Not, parse
@@ -140,6 +140,19 @@ def test_a_new_site_with_other_steps_counts_the_same_clock() -> None:
     assert follow(acd, 30.0) == [(17.0, "c1 in step 1 (time)"), (17.0, "c1 rings ann")]
 
 
+def test_a_step_is_told_with_one_of_two_reasons_after_a_change_of_site_too() -> None:
+    acd = staffed(site(SKILLS, replace(WIDENING, ring_s=60.0, preferred_wait_s=40.0)))
+    acd.step(PresenceChosen("ann", Presence.AUX, "lunch"), 5.0)
+    occupy(acd, 10.0, "eva", "tom")
+    acd.step(entered("c1", 10.0, preferred_agent="ann"), 10.0)
+    follow(acd, 21.0)
+    assert contact(acd, "c1").step == 1
+    run(acd, 22.0, PresenceChosen("ann", Presence.AVAILABLE), Engaged("ann", "x"))
+    told = acd.step(site(SKILLS, replace(WIDENING, preferred_wait_s=40.0)), 23.0)
+    assert {each.why for each in told if isinstance(each, StepTaken)} <= {"time", "unstaffed"}
+    assert contact(acd, "c1").step in {0, 1}
+
+
 # --- skipped while unstaffed ------------------------------------------------------------------------------------------
 
 SKIPPED = QueueRules("orders", steps=(Step(EXPERT, skip_if_unstaffed=True), Step(after_s=60.0)))
@@ -186,7 +199,7 @@ def test_a_log_out_that_comes_true_when_an_offer_ends_leaves_the_step_too(ends: 
     assert agent(acd, "eva").contact_id == "c0"
     acd.step(PresenceChosen("eva", Presence.LOGGED_OUT), 11.0)
     release(acd, 12.0, "tom")
-    given = {
+    given: dict[str, Input] = {
         "accepted elsewhere": accepted("c0.o2"),
         "rejected": settled("c0.o1", Outcome.REJECTED),
         "rings out": Tick(),
