@@ -9,7 +9,21 @@ from api.auth import Throttle, unguarded
 from api.backend import Backend
 from api.limits import Limits
 from api.metrics import registry_of
-from api.routes import agents, contacts, customers, documents, health, live, queues, recordings, sizing
+from api.routes import (
+    agents,
+    contacts,
+    customers,
+    documents,
+    estimates,
+    health,
+    live,
+    queues,
+    recordings,
+    reports,
+    routing,
+    site,
+    sizing,
+)
 
 VERSION: Final = "1.0"
 DESCRIPTION: Final = """\
@@ -40,7 +54,11 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.state.throttle = Throttle()
     app.state.metrics = registry_of(backend)
-    for noun in (contacts, recordings, queues, agents, customers, sizing, live, health, documents):
+    nouns = (
+        *(contacts, routing, recordings, queues, agents, customers, reports, estimates, sizing, site),
+        *(live, health, documents),
+    )
+    for noun in nouns:
         app.include_router(noun.router)
     problems.install(app)
     app.add_middleware(Limits)

@@ -1,17 +1,27 @@
 """What the API needs of the running call center, and nothing more; the runtime fills it, tests too."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from fastapi import Request
 
 from callcenter.clock import Clock
+from callcenter.closings import Closing
 from callcenter.config.site import Site
+from callcenter.contact.commands import EnterQueue
+from callcenter.contact.signals import CustomerCard
 from callcenter.db.queries import Queries
 from callcenter.db.tokens import Tokens
 from callcenter.feed.hub import Hub
+from callcenter.feed.tally import Tally
+from callcenter.live_site import LiveSite
+from callcenter.recordings_check import State as RecordingsState
+from routing.estimate import Promise
+from routing.explain import Explanation
+from routing.forecast import Prospect
+from routing.ladder import Ladder
 from routing.model import Presence
 from routing.snapshot import Snapshot
 
@@ -22,6 +32,24 @@ class Floor(Protocol):
     def snapshot(self) -> Snapshot:
         """Queues with their waiting contacts in order, agents with their state; now."""
 
+    def told(self, queue_max: int) -> Mapping[str, tuple[Prospect, Promise | None]]:
+        """What the first contacts of every queue look forward to, and what each is told of its wait; by contact id."""
+
+    def promise(self, contact_id: str) -> Promise | None:
+        """What a waiting contact has been told of its wait; None if nothing."""
+
+    def loans(self) -> Sequence[tuple[str, str, bool]]:
+        """Every loan of the site as (borrower, lender, whether it is on)."""
+
+    def closings(self, queue: str) -> Sequence[Closing]:
+        """Why this queue is closed; none for an open queue."""
+
+    def explain(self, contact_id: str) -> Explanation | None:
+        """Why a contact in a queue is not served yet, or who is being asked; None for one that is in none."""
+
+    def explain_entry(self, command: EnterQueue) -> tuple[Explanation, Ladder]:
+        """What would happen if this contact entered now, and its reach as it waits on."""
+
     def log_in(self, agent_id: str) -> None:
         """The agent is at their desk and available."""
 
@@ -30,6 +58,20 @@ class Floor(Protocol):
 
     def choose_presence(self, agent_id: str, presence: Presence, aux_code: str | None) -> None:
         """The agent takes a break or comes back; while they talk or wrap up, afterwards."""
+
+
+class CustomerCards(Protocol):
+    """Who our customers are, from memory."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether they have been read at all."""
+
+    def find(self, caller: str) -> CustomerCard | None:
+        """The customer with this E.164 number, or None."""
+
+    def card(self, customer_id: str) -> CustomerCard | None:
+        """The customer of this id, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +86,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the call center is, now. `writer_lag_s` is the age of the oldest event not yet in PostgreSQL, 0 if none."""
+    """How the call center is, now. `writer_lag_s` is the age of the oldest event not yet in PostgreSQL, 0 if none.
+
+    `audit_findings` is what the last `callcenter audit events` found; None if there was none yet. `contacts_lost` were
+    closed at the start, their state being lost.
+    """
 
     parts: Sequence[Part]
     contacts_by_phase: dict[str, int]
     journal_backlog: int
     writer_lag_s: float
     ari_up: bool
+    audit_findings: int | None = None
+    recordings: RecordingsState = field(default_factory=RecordingsState)
+    contacts_lost: int = 0
 
     @property
     def ready(self) -> bool:
@@ -70,6 +119,11 @@ class Backend:
     hub: Hub
     health: Callable[[], Health]
     recordings_dir: Path
+    live_site: LiveSite
+    customers: CustomerCards
+    trunks_in_use: Callable[[], int]
+    tally: Tally
+    second_recordings_dir: Path | None = None
 
 
 def backend_of(request: Request) -> Backend:

@@ -120,11 +120,21 @@ class ContactEvents(Answer):
     items: list[EventBody]
 
 
+class StepBody(Answer):
+    """Who may serve a contact of a queue once it has waited `after_s`; it replaces the step before."""
+
+    after_s: float
+    requires: str = Field(description="On top of what the queue requires", examples=["vip >= 3"])
+    skip_if_unstaffed: bool
+
+
 class QueueBody(Answer):
     """A line of contacts waiting for the same service, as the site describes it."""
 
     queue: str = Field(examples=["product"])
-    needs: dict[str, int] = Field(description="Least proficiency (1…5) by skill")
+    needs: dict[str, int] = Field(description="Least level (0…100) by skill")
+    requires: str = Field(description="The whole requirement of every contact, as a skill expression")
+    steps: list[StepBody] = Field(description="Who may serve as the wait grows")
     ring_s: float
     wrap_up_s: float
     agent_order: str
@@ -133,7 +143,7 @@ class QueueBody(Answer):
 
 
 class WaitingBody(Answer):
-    """A contact in a queue; place 1 is served next."""
+    """A contact in a queue; place 1 is served next. The estimate is what it was told: it rises with a cause only."""
 
     place: int
     contact_id: str
@@ -141,6 +151,31 @@ class WaitingBody(Answer):
     entered_at: datetime
     wait_s: float
     offered_to: str | None = Field(description="The agent whose phone rings for it")
+    callback: bool = Field(description="The customer is not on the line; they are called back")
+    step: int = Field(description="The queue's step that says who may serve it, 0 the first")
+    requires: str = Field(description="The whole requirement as its reach is now", examples=["product and zh-TW"])
+    score: float = Field(description="By the site's discipline: the largest is served first")
+    overdue: bool = Field(description="Waited so long that it is served before all who are not overdue")
+    position: int | None = Field(description="1: next, those with a phone ringing left out; null: told nothing yet")
+    p50_s: float | None = Field(description="Half of such waits are longer; null: no end in sight, or told nothing")
+    p90_s: float | None = Field(description="A tenth of such waits are longer")
+    rose_because: str | None = Field(
+        description="Why the estimate rose last: overtaken, fewer_agents, moved or site_changed; null: it never did"
+    )
+
+
+class ClosingBody(Answer):
+    """A reason for which a queue takes nobody."""
+
+    reason: str = Field(examples=["hours"])
+    newcomers_to: str = Field(description="queue:ID, callback, voicemail or goodbye", examples=["voicemail"])
+
+
+class LoanBody(Answer):
+    """Agents of another queue who help out while that queue is healthy."""
+
+    lender: str
+    on: bool = Field(description="Whether they help out now")
 
 
 class QueueLive(Answer):
@@ -148,7 +183,11 @@ class QueueLive(Answer):
 
     queue: str
     waiting: int
+    waiting_by_tier: dict[str, int] = Field(description="The same by value tier, the most valuable first")
     oldest_wait_s: float
+    callbacks: int = Field(description="Customers who hung up and wait to be called back, or are being called")
+    closed: list[ClosingBody] = Field(description="Why it takes nobody more; empty: it is open")
+    loans: list[LoanBody]
     contacts: list[WaitingBody] = Field(description="In the order of service; at most 200")
 
 
@@ -165,7 +204,7 @@ class AgentBody(Answer):
 
     agent_id: str = Field(examples=["agent01"])
     name: str
-    skills: dict[str, int] = Field(description="Proficiency 1…5 by skill; 5 is best")
+    skills: dict[str, int] = Field(description="Level 0…100 by skill")
     presence: str = Field(description="What they chose: logged_out, available or aux")
     aux_code: str | None = Field(description="Why aux")
     activity: str = Field(description="What the system imposed: idle, reserved, talking or wrap_up")

@@ -16,13 +16,14 @@ import pytest_asyncio
 from api.app import create_app
 from api.backend import Backend, Health, Part
 from api.server import ApiServer
+from callcenter import site_customers
 from callcenter.blueprint import acd_configuration
 from callcenter.clock import AnchoredClock
-from callcenter.config.site import load_site
+from callcenter.config.site import Site, load_site
 from callcenter.contact import events as happened
 from callcenter.contact.commands import EnterQueue, LeaveQueue
-from callcenter.contact.signals import OfferProposed, OfferWithdrawn, WrapUpOver
-from callcenter.db.customers import CustomerSeed, seed
+from callcenter.contact.signals import OfferProposed
+from callcenter.db.customers import CustomerIndex, CustomerSeed, seed
 from callcenter.db.engine import make_engine
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.migrate import upgrade
@@ -31,8 +32,12 @@ from callcenter.db.tokens import Role, Tokens
 from callcenter.db.writer import Writer
 from callcenter.entropy import Entropy
 from callcenter.feed.hub import Hub
+from callcenter.feed.tally import Tally
 from callcenter.floor import Floor
+from callcenter.live_site import LiveSite, Users
 from callcenter.ports import Append, Entry
+from callcenter.site_history import SiteHistory
+from routing.requirement import ANYONE
 from tests.kit.parts import DEMO_SITE
 from tests.kit.tones import tone, write_wav
 
@@ -56,6 +61,7 @@ class Center:
     entropy: Entropy
     offers: list[OfferProposed]
     health: Health
+    trunks_in_use: int = 0
     seqs: dict[str, int] = field(default_factory=dict)
 
     def request(
@@ -108,7 +114,7 @@ class Center:
     def wait_in(self, queue: str, *, entered_at: float, tier: str = "standard") -> str:
         """Put a contact into a queue of the floor; its id."""
         contact_id = self.entropy.contact_id(entered_at)
-        self.floor.tell(EnterQueue(contact_id, queue, {}, SITE.tier_rank(tier), entered_at, None))
+        self.floor.tell(EnterQueue(contact_id, queue, ANYONE, SITE.tier_rank(tier), entered_at, None))
         return contact_id
 
     def leave(self, contact_id: str) -> None:
@@ -151,10 +157,12 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
     await seed(database_url, [CustomerSeed(c.customer_id, c.name, c.value_tier, c.language, (c.phone,)) for c in known])
     clock = AnchoredClock()
     hubs: list[Hub] = []
+    tally = Tally()
 
     def committed(items: Sequence[tuple[int, Entry]]) -> None:
         hubs[0].publish(items)
         writer.wake()
+        tally.take(items)
 
     journal = SqliteJournal(directory / "journal.sqlite", "n1", clock.now(), committed)
     await journal.open()
@@ -166,6 +174,13 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
     floor.propose = lambda _, offer: offers.append(offer)
     floor.inform = _nobody_listens
     engine = make_engine(database_url)
+    customers = CustomerIndex(
+        database_url,
+        site_customers.ranks(SITE),
+        random.Random(2),
+        site_customers.last_agents(SITE),
+        site_customers.known(SITE),
+    )
     tokens = Tokens(engine, clock)
     health = Health(
         parts=(Part("ari", ok=True, required=True, detail="up"), Part("database", ok=True, required=False, detail="")),
@@ -186,9 +201,20 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
         hub=hub,
         health=lambda: centers[0].health,
         recordings_dir=recordings_dir,
+        live_site=LiveSite(
+            SITE,
+            folder=DEMO_SITE,
+            history=SiteHistory(directory / "sites"),
+            clock=clock,
+            journal=journal,
+            users=Users(_no_asterisk, lambda _: None, lambda _: seed(database_url, [])),
+        ),
+        customers=customers,
+        trunks_in_use=lambda: centers[0].trunks_in_use,
+        tally=tally,
     )
     server = ApiServer(create_app(backend), "127.0.0.1", 0)
-    writing = asyncio.create_task(writer.run())
+    writing = asyncio.gather(writer.run(), customers.run())
     await server.start()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as http:
         center = Center(
@@ -202,6 +228,7 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
             Entropy(7), offers, health,
         )  # fmt: skip
         centers.append(center)
+        assert await customers.until_loaded(WAIT_S)
         try:
             yield center
         finally:
@@ -221,5 +248,10 @@ async def center(database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
         yield opened
 
 
-def _nobody_listens(_: str, __: OfferWithdrawn | WrapUpOver) -> None:
+async def _no_asterisk(_: Site, __: Site) -> Sequence[str]:
+    """Asterisk is absent here."""
+    return ()
+
+
+def _nobody_listens(_: str, __: object) -> None:
     """Sessions are absent here; what the floor tells them goes nowhere."""

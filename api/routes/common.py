@@ -29,6 +29,7 @@ _TEXTS: Final = {
     401: "No token, or an unknown one",
     403: "The token's role may not",
     404: "Not there, or none of the viewer's business",
+    409: "Not possible as things are; nothing changed",
     416: "The range lies outside the recording",
     422: "The request is not valid",
     429: "Too many requests",

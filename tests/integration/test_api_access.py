@@ -20,6 +20,8 @@ MATRIX = {
     "GET /v1/contacts": (401, 200, 200, 200, 200),
     "GET /v1/contacts/{own}": (401, 200, 404, 200, 200),
     "GET /v1/contacts/{own}/events": (401, 200, 404, 200, 200),
+    "GET /v1/contacts/{own}/why": (401, 200, 404, 200, 200),
+    "POST /v1/routing/explain": (401, 200, 200, 200, 200),
     "GET /v1/recordings/{own}.r1": (401, 200, 404, 200, 200),
     "GET /v1/recordings/{own}.r1/audio": (401, 200, 404, 200, 200),
     "GET /v1/queues": (401, 200, 200, 200, 200),
@@ -34,6 +36,8 @@ MATRIX = {
     "GET /v1/sizing?calls_per_hour=6000&aht_s=180&target_share=0.8&target_s=20": (401, 403, 403, 200, 200),
     f"GET /v1/reports/queues?{A_DAY}": (401, 403, 403, 200, 200),
     f"GET /v1/reports/queues/contacts?{A_DAY}&metric=sl_all": (401, 403, 403, 200, 200),
+    f"GET /v1/reports/estimates?{A_DAY}": (401, 403, 403, 200, 200),
+    f"GET /v1/reports/estimates/contacts?{A_DAY}": (401, 403, 403, 200, 200),
     "GET /v1/reports/metrics": (401, 403, 403, 200, 200),
     "GET /v1/site": (401, 403, 403, 200, 200),
     "GET /v1/site/history": (401, 403, 403, 200, 200),
@@ -57,7 +61,8 @@ async def test_every_route_answers_every_role_as_the_table_says(center: Center, 
     [known] = (await center.json("GET", "/v1/customers?phone=%2B886910000001"))[1]["items"]
     method, path = route.split(" ")
     path = path.replace("{own}", own).replace("{customer}", known["customer_id"])
-    body = {"presence": "available"} if path.endswith("presence") else None
+    bodies = {"presence": {"presence": "available"}, "explain": {"dialed": "0800000100"}}
+    body = bodies.get(path.rpartition("/")[2])
     for who, expected in zip(EVERYBODY, MATRIX[route], strict=True):
         async with center.request(method, path, who, json=body) as response:
             assert response.status == expected, (route, who)

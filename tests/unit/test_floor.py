@@ -272,3 +272,36 @@ async def test_what_becomes_of_an_agent_is_remembered_whole(floor: Floor, memory
         "requested_next": None,
         "reachable": True,
     }
+
+
+async def test_what_waiting_contacts_were_told_is_kept_until_they_wait_no_more(floor: Floor, memory: Memory) -> None:
+    at_work(floor, "agent01")
+    for contact_id in ("c1", "c2", "c3"):
+        floor.tell(enter(contact_id))
+    prospects = floor.told(10)
+    assert {contact_id: promise.told for contact_id, (_, promise) in prospects.items() if promise is not None} == {
+        "c2": floor.estimate("c2"),
+        "c3": floor.estimate("c3"),
+    }
+    assert [prospects[contact_id][0].agents for contact_id in ("c1", "c2", "c3")] == [1, 1, 1]
+    floor.tell(ask.LeaveQueue("c2"))
+    assert floor.promise("c2") is None
+    promise = floor.promise("c3")
+    assert promise is not None
+    assert promise.told is not None
+    assert (promise.told.position, promise.rose_because) == (1, None)
+    assert len(floor.told(1)) == 1
+
+
+async def test_an_estimate_rises_when_the_site_changes_and_says_so(floor: Floor, memory: Memory) -> None:
+    at_work(floor, "agent01", "agent02")
+    for n in range(6):
+        floor.tell(enter(f"c{n}"))
+    before = floor.promise("c5")
+    assert before is not None
+    assert before.rose_because is None
+    fewer = acd.Configured(SITE.queues, SITE.agents[:1])
+    floor.reconfigure(fewer, "second")
+    after = floor.promise("c5")
+    assert after is not None
+    assert after.rose_because in {"overtaken", "fewer_agents", "site_changed"}
