@@ -33,6 +33,7 @@ def contact_plan(site: Site) -> Plan:
         languages=site.languages,
         rules=site.rules,
         closed_prompts=site.closed_prompts,
+        zone=site.zone,
     )
 
 

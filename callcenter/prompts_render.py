@@ -1,6 +1,9 @@
 """Renders a site's prompts.toml to audio: espeak-ng speaks, sox trims, levels and converts to 8 kHz mono 16 bit.
 
-    python -m callcenter.prompts_render SITE_DIR
+    python -m callcenter.prompts_render SITE_DIR [--speech]
+
+With --speech also the words that values are said with (numbers, dates, money), in every language of prompts.toml that
+has rules for them; a site needs them once a flow says a value.
 
 Each table of prompts.toml is a prompt id with one text per language. A text in a language other than its folder's
 is a table { voice = "en", text = "For English, press nine." }. Studio recordings replace files of the same name.
@@ -11,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from callcenter.errors import CallCenterError
 from ivr.prompts import is_prompt_id
 from ivr.reading import Reader, shown
+from ivr.speech import speaker
 
 RENDER_S_MAX = 60.0
 TEXT_CHARS_MAX = 500
@@ -71,6 +76,17 @@ def read_lines(file: Path) -> list[Line]:
     return lines
 
 
+def speech_lines(languages: Collection[str]) -> list[Line]:
+    """The words that values are said with, of every language that has rules and a voice."""
+    spoken = ((language, speaker(language)) for language in sorted(languages) if language in _VOICES)
+    return [
+        Line(language, prompt, language, text)
+        for language, rules in spoken
+        if rules is not None
+        for prompt, text in rules.words.items()
+    ]
+
+
 def render(line: Line, target: Path) -> None:
     """Writes the audio of a line to `target`: silence trimmed to 0.1 s, peaks at -3 dB."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -86,12 +102,17 @@ def render(line: Line, target: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Renders every prompt of the site named on the command line; 0 if all went well, 2 for wrong usage."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m callcenter.prompts_render SITE_DIR\n")
+    folders = [argument for argument in arguments if argument != "--speech"]
+    if len(folders) != 1 or len(arguments) - len(folders) > 1:
+        sys.stderr.write("usage: python -m callcenter.prompts_render SITE_DIR [--speech]\n")
         return 2
-    site = Path(arguments[0])
+    site = Path(folders[0])
     try:
         lines = read_lines(site / "prompts.toml")
+        if "--speech" in arguments:
+            written = {(line.language, line.prompt) for line in lines}  # the site's own texts come first
+            words = speech_lines({line.language for line in lines})
+            lines += [word for word in words if (word.language, word.prompt) not in written]
         for line in lines:
             render(line, site / "prompts" / line.language / f"{line.prompt}.wav")
     except PromptsError as error:

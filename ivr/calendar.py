@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ivr.reading import Reader, shown
@@ -34,14 +35,31 @@ class Calendar:
     closed_now: bool = False
 
 
+class State(StrEnum):
+    """How a calendar stands at an instant, and why it is closed if it is."""
+
+    OPEN = "open"
+    CLOSED = "closed"  # outside the hours of an ordinary day
+    HOLIDAY = "holiday"  # on a holiday, or a day that an exception closes
+    CLOSED_NOW = "closed_now"  # by the switch
+
+
 def is_open(calendar: Calendar, now: float) -> bool:
     """True if the calendar is open at `now` (seconds since the epoch)."""
+    return state(calendar, now) is State.OPEN
+
+
+def state(calendar: Calendar, now: float) -> State:
+    """How the calendar stands at `now` (seconds since the epoch)."""
     if calendar.closed_now:
-        return False
+        return State.CLOSED_NOW
     wall = datetime.fromtimestamp(now, calendar.zone)
     today, second = wall.date(), wall.hour * 3600 + wall.minute * 60 + wall.second
-    yesterday = today - timedelta(days=1)
-    return _within(_hours(calendar, today), second) or _within(_hours(calendar, yesterday), second + DAY_S)
+    hours = _hours(calendar, today)
+    if _within(hours, second) or _within(_hours(calendar, today - timedelta(days=1)), second + DAY_S):
+        return State.OPEN
+    special = today in calendar.exceptions or today in calendar.holidays
+    return State.HOLIDAY if special and not hours else State.CLOSED
 
 
 def parse_calendar(reader: Reader, zone: ZoneInfo) -> Calendar:

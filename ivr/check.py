@@ -4,36 +4,33 @@ The theorem that the interpreter rests on: every way leads to a node, and the wa
 loop. So a caller who keys nothing comes to a queue or an end, whatever node they are at.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 
+from ivr.check_values import missing_prompts, wrong_values
+from ivr.graph import backward, closure, ways
 from ivr.model import (
+    AskingNode,
     BranchNode,
+    CollectNode,
+    ConsentNode,
     Flow,
+    FlowId,
     HangUpNode,
-    Language,
+    LanguageChoiceNode,
     LanguageNode,
     MenuNode,
     NodeId,
-    PromptId,
     QueueNode,
+    ReturnNode,
     SayNode,
+    ScheduleNode,
+    SubFlowNode,
     Subject,
-    prompts_of,
-    ways,
 )
-from ivr.reading import no_such
+from ivr.sub_flows import calls, wrong_calls
+from ivr.surroundings import Surroundings, unknown
 
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a flow may refer to. None: not known (its file was unreadable), so nothing is said about it."""
-
-    languages: Collection[Language] | None
-    value_tiers: Collection[str] | None
-    queues: Collection[str] | None
-    calendars: Collection[str] | None
-    prompts: Mapping[Language, Collection[PromptId]]
+__all__ = ["Surroundings", "check", "check_references", "check_roots"]
 
 
 def check(flow: Flow, around: Surroundings) -> tuple[str, ...]:
@@ -41,24 +38,42 @@ def check(flow: Flow, around: Surroundings) -> tuple[str, ...]:
     mistakes = check_references(flow, around, flow.nodes)
     if any(_dangling(flow, flow.nodes)):  # not the graph its author meant: judge its shape once the ways are right
         return mistakes
-    return (*mistakes, *_unreachable(flow), *_dead_ends(flow), *_loops(flow), *_without_a_person(flow))
+    shape = (*_unreachable(flow), *_dead_ends(flow), *_loops(flow), *_without_a_person(flow, around.flows))
+    return (*mistakes, *shape)
 
 
 def check_references(flow: Flow, around: Surroundings, declared: Collection[NodeId]) -> tuple[str, ...]:
-    """The mistakes that need no whole flow: names of nodes, queues, calendars … that do not exist.
+    """The mistakes that need no whole flow: names that do not exist, expressions that make no sense.
 
     `declared` are the nodes that exist, though perhaps unreadable; empty names are passed over.
     """
-    return (*_dangling(flow, declared), *_names(flow, around), *_missing_prompts(flow, around))
+    return (
+        *_dangling(flow, declared),
+        *_names(flow, around),
+        *wrong_values(flow, around),
+        *wrong_calls(flow, around),
+        *missing_prompts(flow, around),
+    )
+
+
+def check_roots(flows: Mapping[FlowId, Flow], roots: Mapping[str, FlowId]) -> tuple[str, ...]:
+    """The mistakes of what leads callers into flows (`roots`: path → flow): a sub-flow has nothing to return to."""
+    return tuple(
+        f"{path}: flow {flow_id!r} returns at {node_id!r}, so it is a sub-flow and can't be the first one"
+        for path, flow_id in roots.items()
+        if flow_id in flows
+        for node_id, node in flows[flow_id].nodes.items()
+        if isinstance(node, ReturnNode)
+    )
 
 
 def _dangling(flow: Flow, declared: Collection[NodeId]) -> Iterator[str]:
-    yield from _unknown("start", "node", [flow.start], declared)
+    yield from unknown("start", "node", [flow.start], declared)
     if flow.agent_node is not None:
-        yield from _unknown("agent_node", "node", [flow.agent_node], declared)
+        yield from unknown("agent_node", "node", [flow.agent_node], declared)
     for node_id, node in flow.nodes.items():
         for way in ways(node):
-            yield from _unknown(f"nodes.{node_id}.{way.path}", "node", [way.to], declared)
+            yield from unknown(f"nodes.{node_id}.{way.path}", "node", [way.to], declared)
 
 
 def _names(flow: Flow, around: Surroundings) -> Iterator[str]:
@@ -67,61 +82,84 @@ def _names(flow: Flow, around: Surroundings) -> Iterator[str]:
         at = f"nodes.{node_id}"
         match node:
             case QueueNode():
-                yield from _unknown(f"{at}.queue", "queue", [node.queue], around.queues)
+                yield from unknown(f"{at}.queue", "queue", [node.queue], around.queues)
             case LanguageNode():
-                yield from _unknown(f"{at}.language", "language", [node.language], around.languages)
-            case SayNode() | MenuNode():
-                yield from _unknown(f"{at}.said_in", "language", node.said_in, around.languages)
+                yield from unknown(f"{at}.language", "language", [node.language], around.languages)
+            case LanguageChoiceNode():
+                yield from unknown(f"{at}.choices", "language", node.choices.values(), around.languages)
+            case SayNode() | MenuNode() | CollectNode() | ConsentNode():
+                yield from unknown(f"{at}.said_in", "language", node.said_in, around.languages)
+            case ScheduleNode():
+                yield from unknown(f"{at}.calendar", "calendar", [node.calendar], around.calendars)
             case BranchNode(on=Subject.CALENDAR):
-                yield from _unknown(f"{at}.calendar", "calendar", [node.calendar or ""], around.calendars)
+                yield from unknown(f"{at}.calendar", "calendar", [node.calendar or ""], around.calendars)
             case BranchNode(on=Subject.VALUE_TIER):
-                yield from _unknown(f"{at}.cases", "value tier", node.cases, around.value_tiers)
+                yield from unknown(f"{at}.cases", "value tier", node.cases, around.value_tiers)
             case BranchNode(on=Subject.LANGUAGE):
-                yield from _unknown(f"{at}.cases", "language", node.cases, around.languages)
+                yield from unknown(f"{at}.cases", "language", node.cases, around.languages)
             case _:
                 pass
-
-
-def _unknown(at: str, kind: str, names: Iterable[str], known: Collection[str] | None) -> Iterator[str]:
-    for name in names:
-        if name and known is not None and name not in known:
-            yield f"{at}: {no_such(kind, name, known)}"
-
-
-def _missing_prompts(flow: Flow, around: Surroundings) -> Iterator[str]:
-    for node_id, node in flow.nodes.items():
-        said_in = node.said_in if isinstance(node, (SayNode, MenuNode)) else ()
-        for field, prompt in prompts_of(node):
-            for language in said_in or around.prompts:
-                there = around.prompts.get(language)
-                if there is not None and prompt not in there:
-                    yield f"nodes.{node_id}.{field}: {no_such('prompt', prompt, there)} (in {language})"
 
 
 def _unreachable(flow: Flow) -> Iterator[str]:
     roots = [flow.start] if flow.agent_node is None else [flow.start, flow.agent_node]
     forward = {node_id: [way.to for way in ways(node)] for node_id, node in flow.nodes.items()}
-    reached = _closure(roots, forward)
+    reached = closure(roots, forward)
     yield from (f"nodes.{node_id}: unreachable: no way leads here" for node_id in flow.nodes if node_id not in reached)
 
 
 def _dead_ends(flow: Flow) -> Iterator[str]:
-    ends = [node_id for node_id, node in flow.nodes.items() if isinstance(node, (QueueNode, HangUpNode))]
-    saved = _closure(ends, _backward(flow))
+    ends = (QueueNode, HangUpNode, ReturnNode)
+    saved = closure([node_id for node_id, node in flow.nodes.items() if isinstance(node, ends)], backward(flow))
     for node_id in flow.nodes:
         if node_id not in saved:
             yield f"nodes.{node_id}: dead end: neither a queue nor a hang_up can be reached from here"
 
 
-def _without_a_person(flow: Flow) -> Iterator[str]:
-    queues = [node_id for node_id, node in flow.nodes.items() if isinstance(node, QueueNode)]
-    served = _closure(queues, _backward(flow))
+def _without_a_person(flow: Flow, flows: Mapping[FlowId, Flow]) -> Iterator[str]:
+    """Nodes that ask, from which nobody can be reached. A sub-flow may leave that to the flow it returns to."""
+    served = _served(flow, _serving(flow, flows) if calls(flow) else ())
     if flow.agent_node in served:
         return
+    returned = [node_id for node_id, node in flow.nodes.items() if isinstance(node, ReturnNode)]
+    served |= closure(returned, backward(flow))
     for node_id, node in flow.nodes.items():
-        if isinstance(node, MenuNode) and node_id not in served:
+        if isinstance(node, AskingNode | SubFlowNode) and node_id not in served:
             why = "no queue can be reached, and no agent_node leads to one"
-            yield f"nodes.{node_id}: menu without a way to a person: {why}"
+            kind = "menu" if isinstance(node, MenuNode) else "question"
+            if isinstance(node, SubFlowNode):
+                kind = "sub-flow"
+            yield f"nodes.{node_id}: {kind} without a way to a person: {why}"
+
+
+def _served(flow: Flow, serving: Collection[FlowId]) -> set[NodeId]:
+    """The nodes from which a queue can be reached, in this flow or in a sub-flow of it."""
+    queues = [
+        node_id
+        for node_id, node in flow.nodes.items()
+        if isinstance(node, QueueNode) or (isinstance(node, SubFlowNode) and node.flow in serving)
+    ]
+    return closure(queues, backward(flow))
+
+
+def _serving(flow: Flow, flows: Mapping[FlowId, Flow]) -> set[FlowId]:
+    """The sub-flows, however deep, that lead to a queue from their start or by `0`."""
+    below = closure(calls(flow), {flow_id: calls(each) for flow_id, each in flows.items()})
+    sound = {
+        flow_id: flows[flow_id]
+        for flow_id in below & flows.keys()
+        if not any(_dangling(flows[flow_id], flows[flow_id].nodes))
+    }
+    serving: set[FlowId] = set()
+    while True:
+        more = {
+            flow_id
+            for flow_id, each in sound.items()
+            if flow_id not in serving and {each.start, each.agent_node} & _served(each, serving)
+        }
+        if not more:
+            return serving
+        serving |= more
 
 
 def _loops(flow: Flow) -> Iterator[str]:
@@ -147,24 +185,3 @@ def _loops(flow: Flow) -> Iterator[str]:
                 path.append(node_id)
                 stack.append((node_id, True))
                 stack.extend((to, False) for to in reversed(unkeyed[node_id]))
-
-
-def _backward(flow: Flow) -> dict[NodeId, list[NodeId]]:
-    """Node → the nodes that lead to it."""
-    back: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in flow.nodes}
-    for node_id, node in flow.nodes.items():
-        for way in ways(node):
-            back[way.to].append(node_id)
-    return back
-
-
-def _closure(roots: Collection[NodeId], onward: Mapping[NodeId, Collection[NodeId]]) -> set[NodeId]:
-    """Every node that can be reached from the roots."""
-    reached: set[NodeId] = set()
-    todo = list(roots)
-    while todo:
-        node_id = todo.pop()
-        if node_id not in reached:
-            reached.add(node_id)
-            todo.extend(onward[node_id])
-    return reached

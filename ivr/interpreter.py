@@ -1,37 +1,52 @@
 """Steps one caller through one flow: a pure, total function of cursor and input, that cannot strand a caller.
 
-Why nobody is stranded. `check` proved that the ways no key takes form no loop. At every node that waits,
-something takes such a way without the caller: a prompt ends (or PROMPT_MAX_S passes), a menu is asked at most
-`tries_max` times. Only keys lead backwards, and after KEYS_MAX of them keys are no longer heard. So every
-visit to a flow ends in a queue or a hang-up within a bounded number of inputs.
+Why nobody is stranded. `check` proved that the ways no key takes form no loop, in any flow, and that no flow is its
+own sub-flow. At every node that waits, something takes such a way without the caller: a prompt ends (or PROMPT_MAX_S
+passes), a node asks at most `tries_max` times. Only keys lead backwards, and after KEYS_MAX of them keys are no longer
+heard. So every visit to a flow ends in a queue or a hang-up within a bounded number of inputs.
 
 Prompts are heard one `Say` at a time. A key stops an interruptible one; keys typed ahead are kept and answer
-the next menus without their prompts being said. A no-input timer starts when the prompt has ended.
+the next nodes that ask without their prompts being said. A no-input timer starts when the prompt has ended.
+
+The seam to the world. What the caller is asked is one kind of waiting; a node that asks the world (a lookup, say) is
+another: it belongs into `_VISIT` with an action that carries the question, into `step` with an input that carries the
+answer, and its timer takes its way for errors, which is no way by key. Nothing else has to know of it.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
-from ivr.calendar import is_open
+from ivr import asking
+from ivr.calendar import State, state
+from ivr.expression import Value, fits
 from ivr.model import (
     AGENT_KEY,
     KEYS,
+    AskingNode,
     BranchNode,
+    CollectNode,
+    ConsentNode,
+    DecideNode,
     Flow,
     HangUpNode,
-    Language,
+    LanguageChoiceNode,
     LanguageNode,
     MenuNode,
     Node,
     NodeId,
-    PromptId,
     QueueNode,
+    ReturnNode,
     SayNode,
+    ScheduleNode,
+    SetNode,
+    SubFlowNode,
     Subject,
+    SurveyNode,
 )
-from ivr.prompts import PROMPT_MAX_S
 from ivr.turn import (
     Action,
+    Call,
     Cursor,
     Digit,
     Exit,
@@ -46,9 +61,13 @@ from ivr.turn import (
     ToQueue,
     Turn,
 )
+from ivr.walk import AHEAD_MAX, Walk
 
 __all__ = [
+    "AHEAD_MAX",
+    "KEYS_MAX",
     "Action",
+    "Call",
     "Cursor",
     "Digit",
     "Exit",
@@ -63,18 +82,21 @@ __all__ = [
     "ToQueue",
     "Turn",
     "enter",
+    "leave",
     "step",
 ]
 
-KEYS_MAX = 100  # heard in one visit to a flow
-AHEAD_MAX = 16  # kept while no menu is listening
+KEYS_MAX = 300  # heard in one visit to a flow
+
+_KEYS = frozenset(KEYS)
+_ASKING = (MenuNode, CollectNode, LanguageChoiceNode, ConsentNode, SurveyNode)
 
 
 def enter(flow: Flow, facts: Facts, now: float) -> Turn:
     """The first turn of a visit. Requires a flow that `check` passes."""
-    at_start = Cursor(flow.id, flow.version, flow.start, facts.language, variables=facts.variables)
-    walk = _Walk(flow, at_start, facts, now)
-    walk.go(flow.start)
+    variables = _at_first(flow, facts.variables)
+    walk = Walk(flow, flow, Cursor(flow.id, flow.version, flow.start, facts.language, variables=variables), facts, now)
+    _go(walk, flow.start)
     return walk.turn()
 
 
@@ -83,195 +105,250 @@ def step(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -> 
 
     A cursor of another flow or version starts over on this one. After the exit every input does nothing.
     """
-    if cursor.flow != flow.id or cursor.version != flow.version or cursor.node not in flow.nodes:
+    current = _current(flow, cursor)
+    if current is None:
         again = enter(flow, facts, now)
-        return replace(again, notes=(Note("flow_restarted", cursor.node, {"version": flow.version}), *again.notes))
-    node = flow.nodes[cursor.node]
-    if not isinstance(node, (SayNode, MenuNode)):
+        return again._replace(
+            cursor=replace(again.cursor, consent=cursor.consent),
+            notes=(Note("flow_restarted", cursor.node, {"version": flow.version}), *again.notes),
+        )
+    node = current.nodes[cursor.node]
+    walk = Walk(flow, current, cursor, facts, now)
+    to: NodeId | None = None
+    if isinstance(node, SayNode):
+        to = _say_heard(walk, node, heard)
+    elif isinstance(node, _ASKING):
+        to = _answer_heard(walk, node, heard)
+    else:
         return Turn(cursor)  # already out: a key or a timer crossed with the exit
-    walk = _Walk(flow, cursor, facts, now)
-    match heard:
-        case Digit(digit):
-            walk.hear(node, digit)
-        case PromptEnded():
-            if cursor.saying:  # else the prompt ended as a key stopped it
-                walk.said(node)
-        case TimeIsUp():
-            if cursor.timer_at is not None and now >= cursor.timer_at:
-                walk.time_is_up(node)
-        case _:
-            assert_never(heard)
+    if to is not None:
+        _go(walk, to)
     return walk.turn()
 
 
-class _Walk:
-    """One turn in the making: the cursor's fields, unfrozen, and what the turn will ask and remember."""
+def leave(flow: Flow, cursor: Cursor, facts: Facts, now: float) -> tuple[Note, ...]:
+    """What is to be remembered of a caller who leaves where they are: that their survey is not complete."""
+    current = _current(flow, cursor)
+    if current is None:
+        return ()
+    node = current.nodes[cursor.node]
+    walk = Walk(flow, current, cursor, facts, now)
+    if isinstance(node, SurveyNode):
+        asking.cut_off(walk, node)
+    return tuple(walk.notes)
 
-    __slots__ = (
-        *("flow", "facts", "now", "start"),
-        *("node", "language", "tries", "saying", "ahead", "keyed", "timer_at"),
-        *("actions", "notes", "exit"),
-    )
 
-    def __init__(self, flow: Flow, cursor: Cursor, facts: Facts, now: float) -> None:
-        self.flow, self.facts, self.now, self.start = flow, facts, now, cursor
-        self.node, self.language, self.tries = cursor.node, cursor.language, cursor.tries
-        self.saying, self.ahead, self.keyed = cursor.saying, cursor.ahead, cursor.keyed
-        self.timer_at = cursor.timer_at
-        self.actions: list[Action] = []
-        self.notes: list[Note] = []
-        self.exit: Exit | None = None
-
-    def turn(self) -> Turn:
-        cursor = Cursor(
-            self.start.flow,
-            self.start.version,
-            self.node,
-            self.language,
-            self.tries,
-            self.saying,
-            self.ahead,
-            self.keyed,
-            self.timer_at,
-            self.start.variables,
-        )
-        return Turn(cursor, tuple(self.actions), tuple(self.notes), self.exit)
-
-    # Inputs
-
-    def hear(self, node: SayNode | MenuNode, digit: str) -> None:
-        if len(digit) != 1 or digit not in KEYS or self.keyed >= KEYS_MAX:
-            return
-        self.keyed += 1
-        if isinstance(node, MenuNode):
-            self.hush()
-            self.answer(node, digit)
-            return
-        self.ahead = (self.ahead + digit)[:AHEAD_MAX]
-        if node.interruptible:
-            self.hush()
-            self.go(node.next)
-
-    def said(self, node: SayNode | MenuNode) -> None:
-        self.say(self.saying[1:])
-        if self.saying:
-            return
-        if isinstance(node, SayNode):
-            self.go(node.next)
-        else:
-            self.timer_at = self.now + node.timeout_s
-
-    def time_is_up(self, node: SayNode | MenuNode) -> None:
-        if self.saying:  # its end was never reported
-            self.actions.append(StopSaying())
-            self.said(node)
-        elif isinstance(node, MenuNode):
-            self.ask_again(node, "no_input", node.no_input_prompts)
-
-    # Moves
-
-    def go(self, to: NodeId) -> None:
-        """Follow the flow from `to` until something is said, a menu listens, or the exit."""
-        turns_max = (len(self.flow.nodes) + 1) * (len(self.ahead) + 1)  # each key typed ahead is used once
-        self.timer_at = None
-        for _ in range(turns_max):
-            self.node, self.tries = to, 0
-            self.notes.append(Note("node_entered", to))
-            onward = self.visit(self.flow.nodes[to])
-            if onward is None:
-                return
-            to = onward
-        raise AssertionError("check() refuses a loop without input")
-
-    def visit(self, node: Node) -> NodeId | None:
-        """Where to go from a node at once, or None if the turn ends here."""
-        match node:
-            case BranchNode():
-                return node.cases.get(self.word(node), node.otherwise)
-            case LanguageNode():
-                self.language = node.language
-                return node.next
-            case SayNode():
-                if self.ahead and node.interruptible:
-                    return node.next
-                self.say_in(node.prompts, node.said_in)
-                return None
-            case MenuNode():
-                if self.ahead:
-                    digit, self.ahead = self.ahead[0], self.ahead[1:]
-                    return self.answered(node, digit)
-                self.say_in(node.prompts, node.said_in)
-                return None
-            case QueueNode():
-                self.exit = ToQueue(node.queue, node.music_class, node.announcement)
-                return None
-            case HangUpNode():
-                if AGENT_KEY in self.ahead and self.flow.agent_node is not None:
-                    self.ahead = ""
-                    return self.flow.agent_node
-                self.exit = HangUp(node.end_state)
-                return None
-            case _:
-                assert_never(node)
-
-    def answer(self, node: MenuNode, digit: str) -> None:
-        if (to := self.answered(node, digit)) is not None:
-            self.go(to)
-
-    def answered(self, node: MenuNode, digit: str) -> NodeId | None:
-        """Where a key leads from a menu; None after a wrong one, with the menu asked again."""
-        self.notes.append(Note("keyed", self.node, {"digits": digit}))
-        to = node.choices.get(digit)
-        if to is None and digit == AGENT_KEY:
-            to = self.flow.agent_node
-        return to if to is not None else self.asked_again(node, "wrong_key", node.wrong_key_prompts)
-
-    def ask_again(self, node: MenuNode, why: str, prompts: tuple[PromptId, ...]) -> None:
-        if (to := self.asked_again(node, why, prompts)) is not None:
-            self.go(to)
-
-    def asked_again(self, node: MenuNode, why: str, prompts: tuple[PromptId, ...]) -> NodeId | None:
-        """Ask a menu again: None; or, once it was asked often enough, where the caller goes on."""
-        self.tries += 1
-        self.ahead = ""  # what was typed ahead was meant for another answer
-        self.timer_at = None
-        if self.tries >= node.tries_max:
-            self.notes.append(Note("exhausted", self.node, {"why": why}))
-            return node.on_exhausted
-        self.notes.append(Note("reprompted", self.node, {"why": why, "tries": self.tries}))
-        self.say_in((*prompts, *node.prompts), node.said_in)
+def _current(flow: Flow, cursor: Cursor) -> Flow | None:
+    """The innermost flow of a cursor; None if it is of another flow or version, or of a place that there is not."""
+    if cursor.flow != flow.id or cursor.version != flow.version:
         return None
+    for call in cursor.calls:
+        entered = flow.nodes.get(call.node)
+        if not isinstance(entered, SubFlowNode) or entered.flow != call.flow:
+            return None
+        flow = flow.inner[call.flow]
+    return flow if cursor.node in flow.nodes else None
 
-    def word(self, node: BranchNode) -> str:
-        """What the branch's subject is, in the words of its cases."""
-        match node.on:
-            case Subject.VALUE_TIER:
-                return self.facts.value_tier
-            case Subject.LANGUAGE:
-                return self.language
-            case Subject.KNOWN:
-                return "yes" if self.facts.known else "no"
-            case Subject.CALENDAR:
-                calendar = self.facts.calendars.get(node.calendar or "")
-                return "open" if calendar is not None and is_open(calendar, self.now) else "closed"
-            case _:
-                assert_never(node.on)
 
-    # Saying
+def _at_first(flow: Flow, given: Mapping[str, Value]) -> dict[str, Value]:
+    """The variables of a flow as it begins: what is given and fits, else what the flow says; the rest is unset."""
+    first: dict[str, Value] = {}
+    for name, variable in flow.variables.items():
+        value = given.get(name)
+        if value is None or not fits(value, variable.type):
+            value = variable.value
+        if value is not None:
+            first[name] = value
+    return first
 
-    def say_in(self, prompts: tuple[PromptId, ...], languages: tuple[Language, ...]) -> None:
-        self.say(tuple(Say(prompts, language) for language in languages or (self.language,)))
 
-    def say(self, saying: tuple[Say, ...]) -> None:
-        """Begin the first of `saying`; a guard timer stands for an end that is never reported."""
-        self.saying = saying
-        self.timer_at = None
-        if saying:
-            self.actions.append(saying[0])
-            self.timer_at = self.now + PROMPT_MAX_S * len(saying[0].prompts)
+# Inputs
 
-    def hush(self) -> None:
-        if self.saying:
-            self.actions.append(StopSaying())
-            self.saying = ()
-        self.timer_at = None
+
+def _counts(walk: Walk, digit: str) -> bool:
+    """Whether a key is heard at all; then it is counted."""
+    if digit not in _KEYS or walk.keyed >= KEYS_MAX:
+        return False
+    walk.keyed += 1
+    return True
+
+
+def _say_heard(walk: Walk, node: SayNode, heard: Input) -> NodeId | None:
+    walk.way = "next"
+    match heard:
+        case Digit(digit):
+            if _counts(walk, digit):
+                walk.keep_ahead(digit)
+                if node.interruptible:
+                    walk.hush()
+                    return node.next
+            return None
+        case PromptEnded():
+            return node.next if walk.saying and _all_said(walk) else None
+        case TimeIsUp():
+            due = walk.timer_at is not None and walk.now >= walk.timer_at
+            return node.next if due and _unreported(walk) else None
+        case _:
+            assert_never(heard)
+
+
+def _answer_heard(walk: Walk, node: AskingNode, heard: Input) -> NodeId | None:
+    match heard:
+        case Digit(digit):
+            return asking.hear(walk, node, digit) if _counts(walk, digit) else None
+        case PromptEnded():  # of no Say: it ended as a key stopped it
+            return asking.heard_out(walk, node) if walk.saying and _all_said(walk) else None
+        case TimeIsUp():
+            if walk.timer_at is None or walk.now < walk.timer_at:
+                return None
+            if not walk.saying:
+                return asking.silence(walk, node)
+            return asking.heard_out(walk, node) if _unreported(walk) else None
+        case _:
+            assert_never(heard)
+
+
+def _all_said(walk: Walk) -> bool:
+    """One Say ended: begin the next, or it was the last."""
+    walk.say(walk.saying[1:])
+    return not walk.saying
+
+
+def _unreported(walk: Walk) -> bool:
+    """The end of a Say was never reported."""
+    walk.actions.append(StopSaying())
+    return _all_said(walk)
+
+
+# Moves
+
+
+def _go(walk: Walk, to: NodeId) -> None:
+    """Follow the flow from `to` until something is said, a node asks, or the exit."""
+    # Each key typed ahead is used once.
+    steps_max = max(walk.root.steps_max, len(walk.root.nodes) + 1) * (len(walk.ahead) + 1)
+    walk.timer_at = None
+    for _ in range(steps_max):
+        walk.node, walk.tries = to, 0
+        walk.note("node_entered", {"by": walk.way})
+        node = walk.current.nodes[to]
+        onward = _VISIT[type(node)](walk, node)
+        if onward is None:
+            return
+        to = onward
+    raise AssertionError("check() refuses a loop without input")
+
+
+def _visit_say(walk: Walk, node: SayNode) -> NodeId | None:
+    walk.way = "next"
+    if walk.ahead and node.interruptible:
+        return node.next
+    walk.say_in(node.prompts, node.said_in)
+    return None if walk.saying else node.next
+
+
+def _visit_language(walk: Walk, node: LanguageNode) -> NodeId:
+    walk.language, walk.way = node.language, "next"
+    return node.next
+
+
+def _visit_branch(walk: Walk, node: BranchNode) -> NodeId:
+    word = _word(walk, node)
+    to = node.cases.get(word)
+    walk.way = "otherwise" if to is None else f"cases.{word}"
+    return node.otherwise if to is None else to
+
+
+def _word(walk: Walk, node: BranchNode) -> str:
+    """What the branch's subject is, in the words of its cases."""
+    match node.on:
+        case Subject.VALUE_TIER:
+            return walk.facts.value_tier
+        case Subject.LANGUAGE:
+            return walk.language
+        case Subject.KNOWN:
+            return "yes" if walk.facts.known else "no"
+        case Subject.CALENDAR:
+            return "open" if _calendar_state(walk, node.calendar or "") is State.OPEN else "closed"
+        case _:
+            assert_never(node.on)
+
+
+def _calendar_state(walk: Walk, name: str) -> State:
+    """The calendar at this moment; one that the site no longer has is closed."""
+    calendar = walk.facts.calendars.get(name)
+    return State.CLOSED if calendar is None else state(calendar, walk.now)
+
+
+def _visit_decide(walk: Walk, node: DecideNode) -> NodeId:
+    for n, case in enumerate(node.cases, 1):
+        if case.when.of(walk.look) is True:
+            walk.way = f"cases[{n}]"
+            return case.to
+    walk.way = "otherwise"
+    return node.otherwise
+
+
+def _visit_set(walk: Walk, node: SetNode) -> NodeId:
+    for name, value in node.values.items():
+        walk.keep(name, value.of(walk.look))
+    walk.way = "next"
+    return node.next
+
+
+def _visit_schedule(walk: Walk, node: ScheduleNode) -> NodeId:
+    now = _calendar_state(walk, node.calendar)
+    to = {
+        State.OPEN: node.open,
+        State.CLOSED: node.closed,
+        State.HOLIDAY: node.holiday,
+        State.CLOSED_NOW: node.closed_now,
+    }[now]
+    walk.way = now.value if to is not None else "closed"
+    return node.closed if to is None else to
+
+
+def _visit_sub_flow(walk: Walk, node: SubFlowNode) -> NodeId:
+    flow = walk.current.inner[node.flow]
+    given = {name: value.of(walk.look) for name, value in node.inputs.items()}
+    walk.call(flow, _at_first(flow, {name: value for name, value in given.items() if value is not None}))
+    walk.way = "start"
+    return flow.start
+
+
+def _visit_return(walk: Walk, node: ReturnNode) -> NodeId | None:
+    if not walk.calls:  # check_roots() refuses a hotline whose flow returns
+        walk.exit = HangUp("self_service")
+        return None
+    found, sub_flow = walk.variables, walk.back()
+    for here, there in sub_flow.outputs.items():
+        walk.keep(here, found.get(there))
+    walk.way = f"outcomes.{node.outcome}"
+    return sub_flow.outcomes[node.outcome]
+
+
+def _visit_queue(walk: Walk, node: QueueNode) -> None:
+    walk.exit = ToQueue(node.queue, node.music_class, walk.words(node.announcement, walk.language))
+
+
+def _visit_hang_up(walk: Walk, node: HangUpNode) -> NodeId | None:
+    if AGENT_KEY in walk.ahead and walk.agent_depth() is not None:
+        walk.ahead = ""
+        return walk.to_agent()
+    walk.exit = HangUp(node.end_state)
+    return None
+
+
+_VISIT: Mapping[type[Node], Callable[[Walk, Any], NodeId | None]] = {
+    SayNode: _visit_say,
+    **dict.fromkeys(_ASKING, asking.begin),
+    LanguageNode: _visit_language,
+    BranchNode: _visit_branch,
+    DecideNode: _visit_decide,
+    SetNode: _visit_set,
+    ScheduleNode: _visit_schedule,
+    SubFlowNode: _visit_sub_flow,
+    ReturnNode: _visit_return,
+    QueueNode: _visit_queue,
+    HangUpNode: _visit_hang_up,
+}

@@ -8,14 +8,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ivr import prompts
+from ivr.expression import Expression, Type, Value
+from ivr.speech.rules import Style
+
 FlowId = str
 NodeId = str
-PromptId = str
-Language = str
+PromptId = prompts.PromptId
+Language = prompts.Language
 
 AGENT_KEY = "0"
 KEYS = "0123456789*#ABCD"
 END_STATES = ("self_service", "closed", "no_input")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A value, said where a prompt could be said: {balance as money}. Nothing is said of an unset one."""
+
+    value: Expression
+    style: Style
+
+
+Said = PromptId | Spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a flow; `value` is what it holds at first, None: it is unset until it is known."""
+
+    type: Type
+    value: Value | None = None
 
 
 class Subject(StrEnum):
@@ -31,7 +54,7 @@ class Subject(StrEnum):
 class SayNode:
     """Says prompts, then goes on. A key goes on at once if interruptible, and counts at the next menu."""
 
-    prompts: tuple[PromptId, ...]
+    prompts: tuple[Said, ...]
     next: NodeId
     interruptible: bool = True
     said_in: tuple[Language, ...] = ()  # said once in each of these; empty: in the caller's language
@@ -46,13 +69,42 @@ class MenuNode:
     nodes.
     """
 
-    prompts: tuple[PromptId, ...]
+    prompts: tuple[Said, ...]
     choices: Mapping[str, NodeId]
     on_exhausted: NodeId
     tries_max: int = 3
     timeout_s: float = 5.0
-    no_input_prompts: tuple[PromptId, ...] = ()
-    wrong_key_prompts: tuple[PromptId, ...] = ()
+    no_input_prompts: tuple[Said, ...] = ()
+    wrong_key_prompts: tuple[Said, ...] = ()
+    said_in: tuple[Language, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CollectNode:
+    """Says prompts and collects `digits_min`…`digits_max` digits into a variable, in at most `tries_max` tries.
+
+    The digits end with the last one there may be, with the `terminator` (empty: none), or when none follows within
+    `between_s`; the first one must come `timeout_s` after the prompts. A number variable gets the number, a date
+    variable the day keyed as YYYYMMDD; digits that are too few, or no such day, are a wrong answer. `keys` are keys
+    other than digits that lead elsewhere. A key stops the prompts if `interruptible`, else it counts after them.
+    Digits that are `secret` are remembered as asterisks.
+    """
+
+    prompts: tuple[Said, ...]
+    into: str
+    next: NodeId
+    on_exhausted: NodeId
+    digits_min: int = 1
+    digits_max: int = 20
+    terminator: str = "#"
+    keys: Mapping[str, NodeId] = field(default_factory=dict)
+    tries_max: int = 3
+    timeout_s: float = 5.0
+    between_s: float = 3.0
+    no_input_prompts: tuple[Said, ...] = ()
+    wrong_prompts: tuple[Said, ...] = ()
+    interruptible: bool = True
+    secret: bool = False
     said_in: tuple[Language, ...] = ()
 
 
@@ -62,6 +114,17 @@ class LanguageNode:
 
     language: Language
     next: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageChoiceNode:
+    """Asks in each of its languages in turn which one to go on in; who does not answer keeps their own."""
+
+    prompts: tuple[Said, ...]
+    choices: Mapping[str, Language]
+    next: NodeId
+    tries_max: int = 2
+    timeout_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +138,122 @@ class BranchNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """One case of a decision."""
+
+    when: Expression
+    to: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class DecideNode:
+    """A branch on expressions: goes to the first case that is true, else to `otherwise`."""
+
+    cases: tuple[Case, ...]
+    otherwise: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class SetNode:
+    """Sets variables, one after the other, each to the value of its expression."""
+
+    values: Mapping[str, Expression]
+    next: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleNode:
+    """Goes by a calendar: `open`, or why it is closed where that makes a difference, else `closed`.
+
+    `holiday` is for holidays and days that an exception closes, `closed_now` for the switch that closes at once.
+    """
+
+    calendar: str
+    open: NodeId
+    closed: NodeId
+    holiday: NodeId | None = None
+    closed_now: NodeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentNode:
+    """Says what is going to be done (the talk is recorded) and asks for consent, in at most `tries_max` tries.
+
+    `silence_accepts` says what is made of no answer. Without consent nothing is recorded. The announcement is heard
+    to its end unless it is `interruptible`.
+    """
+
+    prompts: tuple[Said, ...]
+    on_accepted: NodeId
+    on_declined: NodeId
+    silence_accepts: bool = False
+    accept_key: str = "1"
+    decline_key: str = "2"
+    tries_max: int = 2
+    timeout_s: float = 5.0
+    interruptible: bool = False
+    said_in: tuple[Language, ...] = ()
+
+
+class Scale(StrEnum):
+    """What a question of a survey can be answered with."""
+
+    LIKERT = "likert"  # 1-5
+    YES_NO = "yes_no"  # 1 yes, 2 no
+    NPS = "nps"  # 0-10, as "how likely would you recommend us"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of a survey; the answer also goes into the variable `into`, if there is one."""
+
+    id: str
+    prompts: tuple[Said, ...]
+    scale: Scale
+    into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyNode:
+    """Asks questions one after the other; what was answered is remembered at once, and stays whatever follows.
+
+    With an `invitation` (1 takes part, 2 does not) the caller may decline. A question that is not answered in
+    `tries_max` tries ends the survey. A 1 on the NPS scale becomes 10 if a 0 follows within `between_s`.
+    """
+
+    survey: str
+    questions: tuple[Question, ...]
+    next: NodeId
+    invitation: tuple[Said, ...] = ()
+    tries_max: int = 2
+    timeout_s: float = 5.0
+    between_s: float = 2.0
+    no_input_prompts: tuple[Said, ...] = ()
+    wrong_key_prompts: tuple[Said, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SubFlowNode:
+    """Goes through another flow, and on by the outcome that it returns with.
+
+    `inputs` set variables of that flow to the values of expressions of this one; `outputs` set variables of this
+    one (the names) to what variables of that one (the values) hold when it returns.
+    """
+
+    flow: FlowId
+    outcomes: Mapping[str, NodeId]
+    inputs: Mapping[str, Expression] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnNode:
+    """The end of a sub-flow: back to the flow it was entered from, with this outcome."""
+
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class QueueNode:
     """The contact enters `queue`; the IVR is over.
 
@@ -85,7 +264,7 @@ class QueueNode:
 
     queue: str
     music_class: str | None = None
-    announcement: tuple[PromptId, ...] = ()
+    announcement: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +274,21 @@ class HangUpNode:
     end_state: str
 
 
-Node = SayNode | MenuNode | LanguageNode | BranchNode | QueueNode | HangUpNode
+# Nodes at which the caller is asked something; at all of them silence and wrong keys have an end.
+AskingNode = MenuNode | CollectNode | LanguageChoiceNode | ConsentNode | SurveyNode
+ListeningNode = SayNode | AskingNode
+EndNode = QueueNode | HangUpNode | ReturnNode
+Node = ListeningNode | LanguageNode | BranchNode | DecideNode | SetNode | ScheduleNode | SubFlowNode | EndNode
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """An IVR script. `version` tells its content apart: contacts are stamped with it and finish on it.
 
-    `agent_node` is where `0` leads from every node that listens, unless that node gives `0` a meaning of its
-    own.
+    `agent_node` is where `0` leads from every node that asks, unless that node gives `0` a meaning of its own; a
+    sub-flow without one leaves it to the flow it was entered from. `inner` are the flows of its sub-flow nodes, whole
+    and in their versions (`link`), so that a flow is one value. `steps_max` is how many nodes can be passed without a
+    key, sub-flows included.
     """
 
     id: FlowId
@@ -111,46 +296,6 @@ class Flow:
     start: NodeId
     nodes: Mapping[NodeId, Node]
     agent_node: NodeId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One edge: where in the node it is written, where it leads, and whether only a key takes it."""
-
-    path: str
-    to: NodeId
-    by_key: bool = field(default=False)
-
-
-def ways(node: Node) -> tuple[Way, ...]:
-    """The ways out of a node, in the order they are written; the `0` of the flow is not among them."""
-    match node:
-        case SayNode() | LanguageNode():
-            return (Way("next", node.next),)
-        case MenuNode():
-            keyed = (Way(f"choices.{key}", to, by_key=True) for key, to in node.choices.items())
-            return (*keyed, Way("on_exhausted", node.on_exhausted))
-        case BranchNode():
-            cases = (Way(f"cases.{word}", to) for word, to in node.cases.items())
-            return (*cases, Way("otherwise", node.otherwise))
-        case QueueNode() | HangUpNode():
-            return ()
-
-
-def prompts_of(node: Node) -> tuple[tuple[str, PromptId], ...]:
-    """Every prompt a node can say, with the field it is written in."""
-    fields: tuple[tuple[str, tuple[PromptId, ...]], ...] = ()
-    match node:
-        case SayNode():
-            fields = (("prompts", node.prompts),)
-        case MenuNode():
-            fields = (
-                ("prompts", node.prompts),
-                ("no_input_prompts", node.no_input_prompts),
-                ("wrong_key_prompts", node.wrong_key_prompts),
-            )
-        case QueueNode():
-            fields = (("announcement", node.announcement),)
-        case _:
-            pass
-    return tuple((name, prompt) for name, prompts in fields for prompt in prompts)
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    inner: Mapping[FlowId, "Flow"] = field(default_factory=dict)
+    steps_max: int = 0

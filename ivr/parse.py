@@ -1,34 +1,21 @@
 """A plain mapping becomes a Flow, or a list of everything that is wrong with its shape.
 
-Shape only: what the names refer to is `check`'s business.
+Shape only: what the names refer to, and whether expressions make sense, is `check`'s business.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Collection, Mapping
 
-from ivr.model import (
-    END_STATES,
-    KEYS,
-    BranchNode,
-    Flow,
-    FlowId,
-    HangUpNode,
-    LanguageNode,
-    MenuNode,
-    Node,
-    NodeId,
-    PromptId,
-    QueueNode,
-    SayNode,
-    Subject,
-)
-from ivr.prompts import is_prompt_id
-from ivr.reading import Reader, shown, suggest
+from ivr.expression import Type, Value, fits
+from ivr.expression_text import WORDS
+from ivr.model import Flow, FlowId, Node, NodeId, Variable
+from ivr.nodes import READ
+from ivr.reading import Reader, shown
+from ivr.scope import TYPES
 
 NODES_MAX = 5_000
-TRIES_MAX = 10
-TIMEOUT_S_MAX = 60.0
-
-_FIXED_CASES = {Subject.KNOWN: ("yes", "no"), Subject.CALENDAR: ("open", "closed")}
+VARIABLES_MAX = 200
+VARIABLE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class FlowError(Exception):
@@ -46,11 +33,12 @@ class FlowError(Exception):
 
 
 def parse(source: Mapping[str, object], flow_id: FlowId, version: str) -> Flow:
-    """The flow written in `source` (`start`, `agent_node`, `nodes`); raises FlowError with every mistake."""
+    """The flow in `source` (`start`, `agent_node`, `variables`, `nodes`); raises FlowError with every mistake."""
     mistakes: list[str] = []
     reader = Reader(source, "", mistakes)
     start = reader.text("start")
     agent_node = reader.optional_text("agent_node")
+    variables = _variables(reader.table("variables")) if "variables" in reader else {}
     nodes: dict[NodeId, Node] = {}
     tables = reader.table("nodes")
     if len(tables.names) > NODES_MAX:
@@ -58,92 +46,47 @@ def parse(source: Mapping[str, object], flow_id: FlowId, version: str) -> Flow:
     else:
         nodes = {node_id: node for node_id, inner in tables.tables() if (node := _node(inner))}
     reader.close()
-    flow = Flow(flow_id, version, start, nodes, agent_node)
+    flow = Flow(flow_id, version, start, nodes, agent_node, variables)
     if mistakes:
         raise FlowError(tuple(mistakes), flow, tables.names)
     return flow
 
 
 def _node(reader: Reader) -> Node | None:
-    kind = reader.one_of("type", tuple(_READ))
+    kind = reader.one_of("type", tuple(READ))
     if not kind:
         return None  # without its type the other keys mean nothing
-    node = _READ[kind](reader)
+    node = READ[kind](reader)
     reader.close()
     return node
 
 
-def _prompts(reader: Reader, key: str, default: tuple[PromptId, ...] | None) -> tuple[PromptId, ...]:
-    before = len(reader.mistakes)
-    prompts = reader.texts(key, default)
-    if default is None and not prompts and len(reader.mistakes) == before:
-        reader.wrong(key, "must name at least one prompt")
-    for prompt in prompts:
-        if not is_prompt_id(prompt):
-            reader.wrong(key, f"{shown(prompt)} is not a prompt id (lower-case letters, digits, underscores)")
-    return prompts
+def _variables(reader: Reader) -> dict[str, Variable]:
+    """Each is `name = "type"`, or a table with `type` and the `value` it holds at first."""
+    found: dict[str, Variable] = {}
+    if len(reader.names) > VARIABLES_MAX:
+        reader.mistakes.append(f"{reader.path}: at most {VARIABLES_MAX} variables, not {len(reader.names)}")
+        return found
+    for name in reader.names:
+        if not VARIABLE.fullmatch(name):
+            reader.wrong(name, f"{shown(name)} can't be a variable's name (lower-case letters, digits, underscores)")
+        elif name in WORDS or name in TYPES:
+            reader.wrong(name, "has a meaning of its own in expressions; name the variable otherwise")
+        found[name] = _variable(reader, name)
+    return found
 
 
-def _say(reader: Reader) -> SayNode:
-    return SayNode(
-        prompts=_prompts(reader, "prompts", None),
-        next=reader.text("next"),
-        interruptible=reader.flag("interruptible", default=True),
-        said_in=reader.texts("said_in", ()),
-    )
-
-
-def _menu(reader: Reader) -> MenuNode:
-    choices = reader.text_map("choices", required=True)
-    for key in choices:
-        if len(key) != 1 or key not in KEYS:
-            reader.wrong(f"choices.{key}", f"{shown(key)} is not a key of a telephone")
-    return MenuNode(
-        prompts=_prompts(reader, "prompts", None),
-        choices=choices,
-        on_exhausted=reader.text("on_exhausted"),
-        tries_max=reader.whole("tries_max", 3, 1, TRIES_MAX),
-        timeout_s=reader.number("timeout_s", 5.0, 0.5, TIMEOUT_S_MAX),
-        no_input_prompts=_prompts(reader, "no_input_prompts", ()),
-        wrong_key_prompts=_prompts(reader, "wrong_key_prompts", ()),
-        said_in=reader.texts("said_in", ()),
-    )
-
-
-def _language(reader: Reader) -> LanguageNode:
-    return LanguageNode(language=reader.text("language"), next=reader.text("next"))
-
-
-def _branch(reader: Reader) -> BranchNode:
-    cases = reader.text_map("cases", required=True)
-    otherwise = reader.text("otherwise")
-    word = reader.one_of("on", tuple(Subject))
-    on = Subject(word) if word else Subject.VALUE_TIER
-    calendar = reader.text("calendar") if on is Subject.CALENDAR else None
-    if fixed := _FIXED_CASES.get(on):
-        for case in cases:
-            if case not in fixed:
-                reader.wrong(f"cases.{case}", f"must be one of {', '.join(fixed)}{suggest(case, fixed)}")
-    return BranchNode(on, cases, otherwise, calendar)
-
-
-def _queue(reader: Reader) -> QueueNode:
-    return QueueNode(
-        queue=reader.text("queue"),
-        music_class=reader.optional_text("music_class"),
-        announcement=_prompts(reader, "announcement", ()),
-    )
-
-
-def _hang_up(reader: Reader) -> HangUpNode:
-    return HangUpNode(end_state=reader.one_of("end_state", END_STATES))
-
-
-_READ: Mapping[str, Callable[[Reader], Node]] = {
-    "say": _say,
-    "menu": _menu,
-    "language": _language,
-    "branch": _branch,
-    "queue": _queue,
-    "hang_up": _hang_up,
-}
+def _variable(reader: Reader, name: str) -> Variable:
+    if not isinstance(reader.raw(name, ""), Mapping):
+        return Variable(Type(reader.one_of(name, tuple(Type)) or Type.TEXT))
+    table = reader.table(name)
+    kind = Type(table.one_of("type", tuple(Type)) or Type.TEXT)
+    value: Value | None = None
+    if "value" in table:
+        given = table.raw("value", "")
+        if isinstance(given, str | int | float) and fits(given, kind):
+            value = given
+        else:
+            table.wrong("value", f"must be a value of type {kind}, not {shown(given)}")
+    table.close()
+    return Variable(kind, value)

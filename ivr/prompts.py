@@ -1,9 +1,10 @@
-"""A prompt is an id; with a language it becomes audio. Numbers and dates will be rules over such ids."""
+"""A prompt is an id; with a language it becomes audio. Values are said by rules over such ids (`speech`)."""
 
 import re
 from collections.abc import Iterable
 
-from ivr.model import Language, PromptId
+PromptId = str
+Language = str
 
 # An id is a file name in disguise: nothing that could leave the folder, or that a file system folds.
 _ID = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")

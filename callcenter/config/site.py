@@ -8,11 +8,12 @@ from callcenter.config import fields, head, people, queues, rules, soundness
 from callcenter.config.folder import Folder, read_folder, read_prompts
 from callcenter.config.model import Agent, Customer, Hotline, Queue, Site, SiteError
 from callcenter.config.numbers import e164
-from ivr.check import Surroundings, check, check_references
+from ivr.check import Surroundings, check, check_references, check_roots
 from ivr.model import Flow
 from ivr.parse import FlowError, parse
 from ivr.prompts import SYSTEM_PROMPTS
 from ivr.reading import Reader, no_such
+from ivr.sub_flows import link
 from routing.policy import TierPolicy
 
 __all__ = ["Agent", "Customer", "Hotline", "Queue", "Site", "SiteError", "load_site"]
@@ -66,7 +67,7 @@ def _assemble(folder: Folder, top: head.Head, names: fields.Names) -> Site:
     folder.mistakes += _same_numbers(hotlines, customers, top.region)
     whole = soundness.Whole(top.zone, top.languages, top.teams, top.locations, lines, agents, calendars, ordered)
     warnings = _judge(folder, top, whole)
-    flows = _flows(folder, names)
+    flows = _flows(folder, names, hotlines)
     _system_prompts(folder)
     return Site(
         folder=folder.path,
@@ -115,24 +116,35 @@ def _each(folder: Folder, stem: str, read: Callable[[Reader, str], _Thing]) -> d
     return {name: read(table, name) for name, table in folder.reader(stem).tables()}
 
 
-def _flows(folder: Folder, names: fields.Names) -> dict[str, Flow]:
-    """Every flow, parsed and checked against what the site has."""
-    around = Surroundings(names.languages, names.value_tiers, names.queues, names.calendars, names.prompts)
+def _flows(folder: Folder, names: fields.Names, hotlines: Mapping[str, Hotline]) -> dict[str, Flow]:
+    """Every flow, parsed, checked against what the site has, and with its sub-flows inside."""
     flows: dict[str, Flow] = {}
+    refused: dict[str, FlowError] = {}
     for flow_id, table in folder.flows.items():
         if not fields.ID.fullmatch(flow_id):
             folder.mistakes.append(f"flows/{flow_id}.toml: can't be a flow's name; use letters, digits, - and _")
         if table is None:
             continue
         try:
-            flow = parse(table, flow_id, folder.versions[flow_id])
+            flows[flow_id] = parse(table, flow_id, folder.versions[flow_id])
         except FlowError as error:
-            found = (*error.mistakes, *check_references(error.readable, around, error.declared))
-        else:
-            flows[flow_id] = flow
-            found = check(flow, around)
+            refused[flow_id] = error
+    unread = folder.flows.keys() - flows.keys()
+    around = Surroundings(
+        names.languages, names.value_tiers, names.queues, names.calendars, names.prompts, flows, unread
+    )
+    before = len(folder.mistakes)
+    for flow_id in folder.flows:
+        found: tuple[str, ...] = ()
+        if flow_id in flows:
+            found = check(flows[flow_id], around)
+        elif flow_id in refused:
+            known = refused[flow_id]
+            found = (*known.mistakes, *check_references(known.readable, around, known.declared))
         folder.mistakes += [f"flows.{flow_id}.{mistake}" for mistake in found]
-    return flows
+    roots = {f"hotlines.{dialed}.flow": hotline.flow for dialed, hotline in hotlines.items() if hotline.flow}
+    folder.mistakes += check_roots(flows, roots)
+    return flows if unread or len(folder.mistakes) > before else link(flows)
 
 
 def _system_prompts(folder: Folder) -> None:

@@ -8,13 +8,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from callcenter.contact.event_body import Body
+from callcenter.contact.ivr_events import (
+    Consented,
+    Exhausted,
+    FlowRestarted,
+    IvrEntered,
+    IvrEvent,
+    IvrLeft,
+    Keyed,
+    LanguageChosen,
+    NodeEntered,
+    Reprompted,
+    SurveyAnswered,
+    SurveyEnded,
+    SurveyInvited,
+)
 
-class Body:
-    """The base of every event's body: its public name and version."""
-
-    __slots__ = ()
-    type: ClassVar[str]
-    version: ClassVar[int] = 1
+__all__ = [
+    "Body",
+    "CallbackOffered",
+    "CallerGone",
+    "Consented",
+    "ContactBlocked",
+    "ContactEnded",
+    "ContactEvent",
+    "ContactFailed",
+    "ContactResumed",
+    "ContactStarted",
+    "Exhausted",
+    "FlowRestarted",
+    "HoldEnded",
+    "HoldStarted",
+    "IvrEntered",
+    "IvrEvent",
+    "IvrLeft",
+    "Keyed",
+    "LanguageChosen",
+    "NodeEntered",
+    "OfferMade",
+    "OfferRinging",
+    "OfferSettled",
+    "QueueEntered",
+    "QueueEstimated",
+    "QueueLeft",
+    "QueueStepTaken",
+    "RecordingFailed",
+    "RecordingStarted",
+    "RecordingStopped",
+    "Reprompted",
+    "RoutingDecided",
+    "SurveyAnswered",
+    "SurveyEnded",
+    "SurveyInvited",
+    "TalkEnded",
+    "TalkStarted",
+    "WrapUpEnded",
+    "WrapUpStarted",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,78 +90,6 @@ class ContactBlocked(Body):
 
     type: ClassVar[str] = "contact.blocked"
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class IvrEntered(Body):
-    """The caller entered an IVR flow."""
-
-    type: ClassVar[str] = "ivr.entered"
-    flow: str
-    flow_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class NodeEntered(Body):
-    """The caller came to a node of the flow."""
-
-    type: ClassVar[str] = "ivr.node_entered"
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed(Body):
-    """The caller's key was taken as the answer at a node."""
-
-    type: ClassVar[str] = "ivr.keyed"
-    node: str
-    digits: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reprompted(Body):
-    """A menu got no key or a wrong one, for the `tries`-th time; `why` is no_input or wrong_key."""
-
-    type: ClassVar[str] = "ivr.reprompted"
-    node: str
-    why: str
-    tries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exhausted(Body):
-    """A menu was asked as often as it may be; the caller goes on by its way out."""
-
-    type: ClassVar[str] = "ivr.exhausted"
-    node: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRestarted(Body):
-    """The version of the flow that the caller was in is gone; they start over in this one."""
-
-    type: ClassVar[str] = "ivr.flow_restarted"
-    node: str
-    flow_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageChosen(Body):
-    """The caller's language is known from here on."""
-
-    type: ClassVar[str] = "language.chosen"
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class IvrLeft(Body):
-    """The caller left the flow: `exit` is queue, hang_up or caller_left; `ivr_s` since the flow was entered."""
-
-    type: ClassVar[str] = "ivr.left"
-    exit: str
-    node: str
-    ivr_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,14 +339,7 @@ class ContactEnded(Body):
 ContactEvent = (
     ContactStarted
     | ContactBlocked
-    | IvrEntered
-    | NodeEntered
-    | Keyed
-    | Reprompted
-    | Exhausted
-    | FlowRestarted
-    | LanguageChosen
-    | IvrLeft
+    | IvrEvent
     | RoutingDecided
     | QueueEntered
     | QueueEstimated

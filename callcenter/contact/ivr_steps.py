@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from callcenter.contact import commands as ask
-from callcenter.contact import events as ev
+from callcenter.contact import ivr_events as ev
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft
-from callcenter.contact.model import Phase
+from callcenter.contact.model import Contact, Phase
+from callcenter.contact.plan import Plan
 from callcenter.contact.queue_steps import enter_queue
 from ivr import interpreter
 from ivr import turn as ivr
@@ -39,7 +40,11 @@ def time_is_up(draft: Draft, _: sig.TimerDue) -> None:
 
 
 def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
-    """The caller hung up in the menu."""
+    """The caller hung up in the flow; what they answered of a survey stays."""
+    cursor = draft.contact.cursor
+    flow = draft.plan.flows.get(cursor.flow) if cursor is not None else None
+    if cursor is not None and flow is not None:
+        draft.remember(*map(_event, interpreter.leave(flow, cursor, _facts(draft), draft.now)))
     _leave(draft, "caller_left")
     draft.caller_leaves(by=signal.by, end_state="abandoned_ivr", cause=signal.cause)
     draft.close()
@@ -53,21 +58,64 @@ def say_failed(draft: Draft, signal: sig.CommandFailed) -> None:
 
 
 def resume(draft: Draft) -> None:
-    """After a restart of ours: what was being said is said again, from its beginning."""
+    """After a restart of ours: what was being said is said again, from its beginning; a flow that is gone is left."""
     cursor = draft.contact.cursor
-    if cursor is not None and cursor.saying:
+    if cursor is not None and cursor.flow not in draft.plan.flows:
+        _flow_gone(draft, cursor)
+    elif cursor is not None and cursor.saying:
         draft.say(cursor.saying[0].prompts, cursor.saying[0].language)
+
+
+def facts_of(contact: Contact, plan: Plan) -> ivr.Facts:
+    """What a flow may know of a contact."""
+    customer = contact.customer
+    return ivr.Facts(
+        language=contact.language,
+        value_tier=contact.value_tier,
+        known=customer is not None,
+        calendars=plan.calendars,
+        open_case=customer is not None and customer.open_case,
+        at_risk=customer is not None and customer.at_risk,
+        zone=plan.zone,
+    )
 
 
 def _turn(draft: Draft, heard: ivr.Input) -> None:
     cursor = draft.contact.cursor
     assert cursor is not None, "a contact in a flow has a cursor"
-    flow = draft.plan.flows[cursor.flow]
-    _take(draft, interpreter.step(flow, cursor, heard, _facts(draft), draft.now))
+    flow = draft.plan.flows.get(cursor.flow)
+    if flow is None:
+        _flow_gone(draft, cursor)
+    else:
+        _take(draft, interpreter.step(flow, cursor, heard, _facts(draft), draft.now))
+
+
+def _flow_gone(draft: Draft, cursor: ivr.Cursor) -> None:
+    """The site has the caller's flow no more (it changed while we were away): they start over where their number leads.
+
+    A number that leads nowhere any more leaves the fallback dialplan, which finds them a person.
+    """
+    contact = draft.contact
+    hotline = draft.plan.hotlines.get(contact.hotline)
+    flow = draft.plan.flows.get(hotline.flow) if hotline is not None and hotline.flow is not None else None
+    draft.stop_saying()
+    if flow is not None:
+        draft.remember(ev.FlowRestarted(node=cursor.node, flow_version=flow.version))
+        _take(draft, interpreter.enter(flow, _facts(draft), draft.now))
+    elif hotline is not None and hotline.queue in draft.plan.queues:
+        assert hotline.queue is not None
+        _leave(draft, "queue")
+        enter_queue(draft, hotline.queue, hotline.announcement)
+    else:
+        _leave(draft, "flow_gone")
+        draft.ask(ask.SendToFallback(contact.channel_id))
+        draft.caller_leaves(by="system", end_state="failed")
+        draft.close()
 
 
 def _take(draft: Draft, turn: ivr.Turn) -> None:
-    draft.become(cursor=turn.cursor, timer_at=turn.timer_at)
+    consent = draft.contact.recording_consent if turn.cursor.consent is None else turn.cursor.consent
+    draft.become(cursor=turn.cursor, timer_at=turn.timer_at, recording_consent=consent)
     draft.remember(*map(_event, turn.notes))
     if turn.cursor.language != draft.contact.language:
         draft.become(language=turn.cursor.language)
@@ -92,11 +140,11 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
             pass
 
 
-def _event(note: ivr.Note) -> ev.ContactEvent:
+def _event(note: ivr.Note) -> ev.IvrEvent:
     detail: Mapping[str, Any] = note.detail
     match note.what:
         case "node_entered":
-            return ev.NodeEntered(node=note.node)
+            return ev.NodeEntered(node=note.node, **detail)
         case "keyed":
             return ev.Keyed(node=note.node, **detail)
         case "reprompted":
@@ -105,6 +153,14 @@ def _event(note: ivr.Note) -> ev.ContactEvent:
             return ev.Exhausted(node=note.node, **detail)
         case "flow_restarted":
             return ev.FlowRestarted(node=note.node, flow_version=detail["version"])
+        case "consented":
+            return ev.Consented(node=note.node, **detail)
+        case "survey_invited":
+            return ev.SurveyInvited(node=note.node, **detail)
+        case "survey_answered":
+            return ev.SurveyAnswered(node=note.node, **detail)
+        case "survey_ended":
+            return ev.SurveyEnded(node=note.node, **detail)
         case _:
             raise AssertionError(f"the interpreter notes something new: {note.what}")
 
@@ -117,10 +173,4 @@ def _leave(draft: Draft, exit_: str) -> None:
 
 
 def _facts(draft: Draft) -> ivr.Facts:
-    contact = draft.contact
-    return ivr.Facts(
-        language=contact.language,
-        value_tier=contact.value_tier,
-        known=contact.customer is not None,
-        calendars=draft.plan.calendars,
-    )
+    return facts_of(draft.contact, draft.plan)

@@ -98,6 +98,7 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_TALKING, sig.AgentLegEnded): talk_steps.agent_left,
     (_TALKING, sig.AgentHeld): talk_steps.agent_held,
     (_TALKING, sig.AgentResumed): Race("a phone may say unhold without a hold"),
+    (_TALKING, sig.LegsApart): talk_steps.join_again,
     (_TALKING, sig.CommandFailed): talk_steps.command_failed,
     (_TALKING, sig.TimerDue): _STALE_TIMER,
     (_HELD, sig.CallerLeft): talk_steps.caller_left,
@@ -112,6 +113,7 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_HELD, sig.AgentLegEnded): talk_steps.agent_left,
     (_HELD, sig.AgentHeld): Race("a phone may repeat its hold"),
     (_HELD, sig.AgentResumed): talk_steps.agent_resumed,
+    (_HELD, sig.LegsApart): talk_steps.join_again,
     (_HELD, sig.CommandFailed): talk_steps.command_failed,
     (_HELD, sig.TimerDue): _STALE_TIMER,
 }

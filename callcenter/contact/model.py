@@ -56,6 +56,7 @@ class Contact:
     moved it through, which is what counts for its age; `moves` counts these moves. `rang_s` is for how long offers
     rang in this queue, `connecting_at` since when one does now. `requires` (text), `preferred_agent` and
     `preferred_wait_s` are what the rules made of the customer's record. `estimated`: this queue's estimate was told.
+    `recording_consent` is what the caller said to being recorded, None if nobody asked.
     """
 
     contact_id: str
@@ -99,6 +100,7 @@ class Contact:
     bridges_made: int = 0
     recordings_made: int = 0
     hotline: str = ""
+    recording_consent: bool | None = None
 
     @property
     def stream(self) -> str:

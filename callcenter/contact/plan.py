@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from ivr.calendar import Calendar
 from ivr.model import Flow
 from routing.requirement import ANYONE, Requirement
 from routing.rules import Rule
+
+_UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Plan:
 
     `tiers` maps a value tier's name to its rank, 0 highest. `rules` are walked as a contact enters its first queue; a
     contact requires what they and the queue say and, besides, the skill named like the language it is served in.
-    `closed_prompts` are said to a caller whom a queue does not serve; without any they are let go in silence.
+    `closed_prompts` are said to a caller whom a queue does not serve; without any they are let go in silence. `zone` is
+    the site's clock.
     """
 
     site: str
@@ -55,6 +59,7 @@ class Plan:
     languages: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
     closed_prompts: tuple[str, ...] = ()
+    zone: ZoneInfo = _UTC
 
     def queue(self, queue: str) -> QueuePlan:
         """The queue's plan; a queue that the site no longer has, as if the operator had said nothing of it."""

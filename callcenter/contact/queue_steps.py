@@ -14,6 +14,7 @@ from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.talk_steps import start_talk
+from ivr.expression import as_text
 from routing.requirement import All, Held, Requirement, both, parse, show
 from routing.rules import Facts, decide
 
@@ -44,9 +45,9 @@ def resume(draft: Draft) -> None:
     offer_steps.let_go(draft, "rescinded", "normal")
     draft.become(phase=Phase.QUEUED)
     draft.ask(_entering(draft))
-    if draft.contact.playback_id is not None:
+    if draft.contact.playback_id is not None or draft.contact.music_on:
         draft.stop_saying()
-        _start_music(draft)
+        _start_music(draft)  # even if there was music: we may have died before it was asked for
 
 
 def announcement_ended(draft: Draft, signal: sig.PromptEnded) -> None:
@@ -154,7 +155,7 @@ def _facts(contact: Contact, queue: str) -> Facts:
         queue=queue,
         language=contact.language,
         value_tier=contact.value_tier,
-        attributes=contact.cursor.variables if contact.cursor else {},
+        attributes={name: as_text(value) for name, value in contact.cursor.variables.items()} if contact.cursor else {},
     )
     customer = contact.customer
     if customer is None:

@@ -172,6 +172,13 @@ class AgentResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class LegsApart:
+    """Caller and agent are both there and not in their bridge: what was to join them never reached Asterisk."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class WrapUpOver:
     """The agent finished the work after talking, or its time ran out (the floor says so)."""
 
@@ -207,6 +214,7 @@ Signal = (
     | AgentLegEnded
     | AgentHeld
     | AgentResumed
+    | LegsApart
     | WrapUpOver
     | CommandFailed
     | TimerDue

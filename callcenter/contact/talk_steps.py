@@ -36,7 +36,7 @@ def start_talk(draft: Draft, *, agent_id: str, leg_id: str) -> None:
     )
     assert contact.queue is not None
     policy = draft.plan.queue(contact.queue).recording
-    if policy == "always":
+    if policy == "always" and contact.recording_consent is not False:
         _start_recording(draft, policy)
 
 
@@ -62,6 +62,19 @@ def agent_resumed(draft: Draft, signal: sig.AgentResumed) -> None:
     if talk is not None and talk.leg_id == signal.leg_id:
         _end_hold(draft)
         draft.become(phase=Phase.TALKING)
+
+
+def join_again(draft: Draft, signal: sig.LegsApart) -> None:
+    """We died, or lost Asterisk, as we were about to join them: all that was to follow the answer, once more."""
+    contact = draft.contact
+    talk = contact.talk
+    if talk is None or talk.leg_id != signal.leg_id:
+        return
+    draft.ask(
+        ask.StopMusic(contact.channel_id),
+        ask.Join(talk.bridge_id, (contact.channel_id, talk.leg_id)),
+        ask.CapLease(contact.channel_id),
+    )
 
 
 def agent_left(draft: Draft, signal: sig.AgentLegEnded) -> None:

@@ -1,5 +1,6 @@
 """Random flows that pass the check never strand, loop or lose a caller, whatever the caller does."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,8 +10,11 @@ from hypothesis import strategies as st
 
 from ivr.calendar import Calendar, is_open
 from ivr.check import Surroundings, check
+from ivr.expression import Type
+from ivr.expression_text import parse_expression
 from ivr.interpreter import (
     KEYS_MAX,
+    Call,
     Cursor,
     Digit,
     Facts,
@@ -29,68 +33,187 @@ from ivr.model import (
     END_STATES,
     KEYS,
     BranchNode,
+    Case,
+    CollectNode,
+    ConsentNode,
+    DecideNode,
     Flow,
+    FlowId,
     HangUpNode,
+    LanguageChoiceNode,
     LanguageNode,
     MenuNode,
     Node,
+    NodeId,
+    Question,
     QueueNode,
+    ReturnNode,
     SayNode,
+    Scale,
+    ScheduleNode,
+    SetNode,
+    Spoken,
+    SubFlowNode,
     Subject,
+    SurveyNode,
+    Variable,
 )
+from ivr.speech import SPEAKERS, Style
+from ivr.sub_flows import link
 
 ALWAYS = Calendar(ZoneInfo("UTC"), (((0, 86_400),),) * 7)
-AROUND = Surroundings(("zh-TW", "en"), ("vip", "basic"), ("orders",), ("always",), {"en": {"p"}, "zh-TW": {"p"}})
+HOLIDAY = Calendar(ZoneInfo("UTC"), (((0, 86_400),),) * 7, exceptions={date(2025, 10, 9): ()})
+CALENDARS = {"always": ALWAYS, "holiday": HOLIDAY}
+PROMPTS = {language: {"p", *SPEAKERS[language].words} for language in ("en", "zh-TW")}
+NAMES = ("zh-TW", "en"), ("vip", "basic"), ("orders",), CALENDARS.keys(), PROMPTS
 NOW = 1_760_000_000.0
 ZONES = ["America/New_York", "Asia/Taipei", "Australia/Lord_Howe", "Europe/Berlin"]
-IDS = [f"n{i}" for i in range(7)]
+IDS = [f"n{i}" for i in range(6)]
+VARIABLES = {
+    "code": Variable(Type.DIGITS),
+    "count": Variable(Type.NUMBER, 0),
+    "born": Variable(Type.DATE),
+    "yes": Variable(Type.BOOLEAN),
+}
+SET = {"count": "count + count + 1", "yes": "known or count > 5", "code": "code", "born": "today"}
+TESTS = ("count > 3", "code starts with '1' or yes", "born is set and born < today", "tier = 'vip'", "length(code) = 3")
+SPOKEN = ("{count as number}", "{code as digits}", "{born as roc_date}", "{count as money}")
+
+
+def spoken(text: str) -> Spoken:
+    value, _, style = text.strip("{}").partition(" as ")
+    return Spoken(parse_expression(value), Style(style))
+
 
 node_ids = st.sampled_from(IDS)
 said_in = st.sampled_from([(), ("en",), ("zh-TW", "en")])
+prompts = st.sampled_from([("p",), *((spoken(text),) for text in SPOKEN), ("p", spoken(SPOKEN[0]))])
 keys = st.dictionaries(st.sampled_from(KEYS), node_ids, min_size=1, max_size=3)
+questions = st.lists(st.sampled_from(Scale), min_size=1, max_size=3).map(
+    lambda scales: tuple(
+        Question(f"q{n}", ("p",), scale, "yes" if scale is Scale.YES_NO else "count") for n, scale in enumerate(scales)
+    )
+)
+collects = st.builds(
+    CollectNode,
+    prompts,
+    st.sampled_from(sorted(VARIABLES.keys() - {"yes"})),
+    node_ids,
+    node_ids,
+    digits_min=st.integers(1, 3),
+    digits_max=st.integers(3, 9),
+    terminator=st.sampled_from(["#", ""]),
+    keys=st.dictionaries(st.just("*"), node_ids),
+    tries_max=st.integers(1, 3),
+    interruptible=st.booleans(),
+)
 nodes: st.SearchStrategy[Node] = st.one_of(
-    st.builds(SayNode, st.just(("p",)), node_ids, st.booleans(), said_in),
+    st.builds(SayNode, prompts, node_ids, st.booleans(), said_in),
     st.builds(
         MenuNode,
-        st.just(("p",)),
+        prompts,
         keys,
         node_ids,
         tries_max=st.integers(1, 3),
         wrong_key_prompts=st.just(("p",)),
         said_in=said_in,
     ),
+    collects,
+    collects,
     st.builds(LanguageNode, st.sampled_from(["zh-TW", "en"]), node_ids),
+    st.builds(LanguageChoiceNode, st.just(("p",)), st.just({"1": "zh-TW", "2": "en"}), node_ids),
     st.builds(BranchNode, st.just(Subject.KNOWN), st.dictionaries(st.just("yes"), node_ids, min_size=1), node_ids),
     st.builds(BranchNode, st.just(Subject.CALENDAR), st.just({"open": IDS[0]}), node_ids, st.just("always")),
-    st.builds(QueueNode, st.just("orders")),
+    st.builds(
+        DecideNode,
+        st.lists(st.builds(Case, st.sampled_from(TESTS).map(parse_expression), node_ids), min_size=1, max_size=3).map(
+            tuple
+        ),
+        node_ids,
+    ),
+    st.builds(
+        SetNode,
+        st.sampled_from(sorted(SET)).map(lambda name: {name: parse_expression(SET[name])}),
+        node_ids,
+    ),
+    st.builds(
+        ScheduleNode, st.sampled_from(sorted(CALENDARS)), node_ids, node_ids, st.none() | node_ids, st.none() | node_ids
+    ),
+    st.builds(ConsentNode, prompts, node_ids, node_ids, silence_accepts=st.booleans(), interruptible=st.booleans()),
+    st.builds(
+        SurveyNode,
+        st.just("s"),
+        questions,
+        node_ids,
+        invitation=st.sampled_from([(), ("p",)]),
+        tries_max=st.integers(1, 2),
+    ),
+    st.builds(QueueNode, st.just("orders"), announcement=prompts),
     st.builds(HangUpNode, st.sampled_from(END_STATES)),
 )
 
 
+def sub_flow_nodes(inner: FlowId) -> st.SearchStrategy[Node]:
+    exchange = {"inputs": {"count": parse_expression("count + 1")}, "outputs": {"code": "code"}}
+    return st.builds(lambda to: SubFlowNode(inner, {"done": to}, **exchange), node_ids)  # type: ignore[arg-type]
+
+
+def onward(node: Node, later: Callable[[], NodeId]) -> Node:
+    """The node, every way of it that needs no key leading to what `later` names."""
+    match node:
+        case SayNode() | LanguageNode() | LanguageChoiceNode() | SetNode() | SurveyNode():
+            return replace(node, next=later())
+        case MenuNode() | CollectNode():
+            return replace(node, on_exhausted=later())
+        case BranchNode():
+            return replace(node, cases={word: later() for word in node.cases}, otherwise=later())
+        case DecideNode():
+            return replace(node, cases=tuple(Case(c.when, later()) for c in node.cases), otherwise=later())
+        case ScheduleNode():
+            return ScheduleNode(node.calendar, later(), later(), later(), later())
+        case ConsentNode():
+            return replace(node, on_accepted=later(), on_declined=later())
+        case SubFlowNode():
+            return replace(node, outcomes={"done": later()})
+        case QueueNode() | HangUpNode() | ReturnNode():
+            return node
+
+
+def serious(flow: Flow, around: Surroundings) -> list[str]:
+    """The mistakes but unreachable nodes, which harm nobody."""
+    return [mistake for mistake in check(flow, around) if "unreachable" not in mistake]
+
+
 @st.composite
-def flows(draw: st.DrawFn) -> Flow:
-    """A flow that passes the check but for unreachable nodes, which harm nobody: the last node is a queue."""
-    written = {node_id: draw(nodes) for node_id in IDS[:-1]}
-    flow = Flow("f", "1", IDS[0], {**written, IDS[-1]: QueueNode("orders")}, draw(st.none() | st.just(IDS[-1])))
-    serious = [mistake for mistake in check(flow, AROUND) if "unreachable" not in mistake]
-    if not serious:
+def one_flow(draw: st.DrawFn, flow_id: FlowId, last: Node, kinds: st.SearchStrategy[Node], below: list[Flow]) -> Flow:
+    """A flow that passes the check but for unreachable nodes; its last node ends it."""
+    around = Surroundings(*NAMES, flows={flow.id: flow for flow in below})
+    written = {node_id: draw(kinds) for node_id in IDS[:-1]}
+    agent = None if isinstance(last, ReturnNode) else draw(st.none() | st.just(IDS[-1]))
+    flow = Flow(flow_id, "1", IDS[0], {**written, IDS[-1]: last}, agent, VARIABLES)
+    if not serious(flow, around):
         return flow
-    # Break what the check found: let every way that needs no key lead forward, and end in the queue.
+    # Break what the check found: let every way that needs no key lead forward, and end in the last node.
     fixed: dict[str, Node] = {}
     for i, (node_id, node) in enumerate(flow.nodes.items()):
         later = st.sampled_from(IDS[i + 1 :]) if i + 1 < len(IDS) else st.just(IDS[-1])
-        match node:
-            case SayNode() | LanguageNode():
-                fixed[node_id] = replace(node, next=draw(later))
-            case MenuNode():
-                fixed[node_id] = replace(node, on_exhausted=draw(later))
-            case BranchNode():
-                fixed[node_id] = replace(node, cases={w: draw(later) for w in node.cases}, otherwise=draw(later))
-            case _:
-                fixed[node_id] = node
-    flow = replace(flow, nodes=fixed, agent_node=IDS[-1])
-    assert not [mistake for mistake in check(flow, AROUND) if "unreachable" not in mistake]
+        if isinstance(node, HangUpNode) and isinstance(last, ReturnNode):
+            node = last  # noqa: PLW2901 - without an agent_node of its own, whoever asks must get back
+        fixed[node_id] = onward(node, lambda later=later: draw(later))  # type: ignore[misc]
+    flow = replace(flow, nodes=fixed, agent_node=None if isinstance(last, ReturnNode) else IDS[-1])
+    assert not serious(flow, around)
     return flow
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> Flow:
+    """A flow whose sub-flow has a sub-flow; all pass the check."""
+    deepest = draw(one_flow("deepest", ReturnNode("done"), nodes, []))
+    inner = draw(one_flow("inner", ReturnNode("done"), st.one_of(nodes, sub_flow_nodes("deepest")), [deepest]))
+    kinds = st.one_of(nodes, nodes, sub_flow_nodes("inner"), sub_flow_nodes("deepest"))
+    flow = draw(one_flow("f", QueueNode("orders"), kinds, [deepest, inner]))
+    linked = link({each.id: each for each in (flow, inner, deepest)})["f"]
+    return replace(linked, version="1")
 
 
 facts = st.builds(
@@ -98,15 +221,18 @@ facts = st.builds(
     st.sampled_from(["zh-TW", "en"]),
     st.sampled_from(["vip", "basic", "?"]),
     st.booleans(),
-    st.just({"always": ALWAYS}),
+    st.just(CALENDARS),
 )
 inputs: st.SearchStrategy[Input] = st.one_of(
-    st.builds(Digit, st.sampled_from([*KEYS, "", "x", "12"])), st.just(PromptEnded()), st.just(TimeIsUp())
+    st.builds(Digit, st.sampled_from("123")),
+    st.builds(Digit, st.sampled_from([*KEYS, "", "x", "12"])),
+    st.just(PromptEnded()),
+    st.just(TimeIsUp()),
 )
 
 
 @given(flows(), facts, st.lists(inputs, max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_a_caller_does_the_exit_comes_in_bounded_time_once_they_stop(
     flow: Flow, known: Facts, heard: list[Input]
 ) -> None:
@@ -115,8 +241,9 @@ def test_whatever_a_caller_does_the_exit_comes_in_bounded_time_once_they_stop(
         exits += turn.exit is not None
         now += 1.0
         turn = step(flow, turn.cursor, one, known, now)
-        assert turn.exit is None or turn.timer_at is None
-    for _ in range(200):  # the caller does nothing more, and not even the end of a prompt is reported
+        out = exits or turn.exit is not None
+        assert (turn.timer_at is None) == bool(out), "who is not out is waiting for something that will come"
+    for _ in range(2_000):  # the caller does nothing more, and not even the end of a prompt is reported
         exits += turn.exit is not None
         if exits:
             break
@@ -127,7 +254,7 @@ def test_whatever_a_caller_does_the_exit_comes_in_bounded_time_once_they_stop(
 
 
 @given(flows(), facts, st.lists(inputs, max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_at_most_one_say_is_heard_at_a_time_and_none_after_the_exit(
     flow: Flow, known: Facts, heard: list[Input]
 ) -> None:
@@ -148,7 +275,7 @@ def test_at_most_one_say_is_heard_at_a_time_and_none_after_the_exit(
 
 
 @given(flows(), facts, st.lists(inputs, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_same_inputs_give_the_same_turns(flow: Flow, known: Facts, heard: list[Input]) -> None:
     def run() -> list[Turn]:
         turns = [enter(flow, known, NOW)]
@@ -172,12 +299,20 @@ def test_the_same_inputs_give_the_same_turns(flow: Flow, known: Facts, heard: li
         ahead=st.text(KEYS, max_size=16),
         keyed=st.integers(0, KEYS_MAX + 5),
         timer_at=st.none() | st.just(NOW),
+        calls=st.sampled_from([(), *((Call(f, n, {}),) for f in ("inner", "gone") for n in ("n0", "n3"))]),
+        collected=st.text("0123456789", max_size=9),
+        question=st.integers(-1, 5),
+        answered=st.integers(0, 3),
     ),
     inputs,
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_cursor_and_no_input_raise(flow: Flow, known: Facts, cursor: Cursor, one: Input) -> None:
-    assert step(flow, cursor, one, known, NOW).cursor.node in flow.nodes
+    turn = step(flow, cursor, one, known, NOW)
+    current = flow
+    for call in turn.cursor.calls:
+        current = current.inner[call.flow]
+    assert turn.cursor.node in current.nodes
 
 
 @given(st.dates(date(2024, 1, 1), date(2027, 1, 1)), st.sampled_from(ZONES))

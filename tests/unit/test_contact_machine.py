@@ -8,7 +8,7 @@ import pytest
 from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
 from callcenter.contact import signals as sig
-from callcenter.contact.machine import TABLE, Race, advance, fail
+from callcenter.contact.machine import TABLE, Race, advance, fail, resume
 from callcenter.contact.model import Phase
 from callcenter.contact.offer_steps import outcome_of
 from routing.requirement import Held
@@ -21,6 +21,7 @@ from tests.contacts import (
     ID,
     MENU,
     OFFER,
+    OTHER_OFFER,
     PLAN,
     RINGING,
     TALKING,
@@ -43,6 +44,7 @@ IMPOSSIBLE = {
     *((phase, sig.WrapUpOver) for phase in (Phase.QUEUED, Phase.CONNECTING, Phase.TALKING, Phase.HELD)),
     *((phase, sig.OfferProposed) for phase in (Phase.TALKING, Phase.HELD)),
     (Phase.GOODBYE, sig.WrapUpOver),
+    *((phase, sig.LegsApart) for phase in Phase if phase not in {Phase.TALKING, Phase.HELD}),
 }
 
 
@@ -272,3 +274,21 @@ def test_a_failed_contact_is_closed_and_nobody_is_forgotten(phase: Phase) -> Non
     legs = {command.channel_id for command in step.commands if isinstance(command, ask.HangUp)}
     assert legs == ({OFFER} if contact.offers or contact.talk else set())
     assert step.contact.offers == ()
+
+
+def test_who_should_talk_and_was_never_joined_is_joined_and_nobody_else_is_disturbed() -> None:
+    talking = after(*TALKING)
+    step = advance(talking, sig.LegsApart(OFFER), PLAN, 300.0)
+    assert step.commands == (
+        ask.StopMusic(CALLER),
+        ask.Join(f"{ID}.b1", (CALLER, OFFER)),
+        ask.CapLease(CALLER),
+    )
+    assert step.contact == talking
+    assert advance(talking, sig.LegsApart(OTHER_OFFER), PLAN, 300.0).commands == ()
+
+
+def test_after_a_restart_the_music_is_asked_for_again_for_we_may_have_died_before_it_was() -> None:
+    waiting = after()
+    assert waiting.music_on
+    assert ask.StartMusic(CALLER, "default") in resume(waiting, PLAN, 300.0).commands

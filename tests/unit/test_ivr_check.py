@@ -1,9 +1,13 @@
 """Every mistake a flow can have is found, all at once, each with its path."""
 
+from dataclasses import replace
+
 import pytest
 
-from ivr.check import Surroundings, check
+from ivr.check import Surroundings, check, check_roots
+from ivr.nodes import READ
 from ivr.parse import FlowError, parse
+from ivr.speech import SPEAKERS, Style
 
 AROUND = Surroundings(
     languages=("zh-TW", "en"),
@@ -117,9 +121,9 @@ def test_mistakes_of_shape_come_all_at_once_with_their_paths() -> None:
         }
     )
     assert list(found) == [
-        "nodes.a.type: must be one of say, menu, language, branch, queue, hang_up, not 'menue'; did you mean 'menu'?",
-        "nodes.b.choices.12: '12' is not a key of a telephone",
+        f"nodes.a.type: must be one of {', '.join(READ)}, not 'menue'; did you mean 'menu'?",
         "nodes.b.prompts: must name at least one prompt",
+        "nodes.b.choices.12: '12' is not a key of a telephone",
         "nodes.b.on_exhausted: must be a non-empty text, not 3",
         "nodes.b.tries_max: must be between 1 and 10, not 0",
         "nodes.c.cases.ja: must be one of yes, no",
@@ -136,3 +140,211 @@ def test_a_flow_of_five_thousand_nodes_is_checked_and_one_more_is_refused() -> N
     nodes: dict[str, object] = {f"n{i}": say(f"n{i + 1}") for i in range(4_999)} | {"n4999": QUEUE}
     assert check(parse({"start": "n0", "nodes": nodes}, "f", "1"), AROUND) == ()
     assert refused({"start": "n0", "nodes": nodes | {"more": QUEUE}}) == ("nodes: at most 5000 nodes, not 5001",)
+
+
+# What flows compute and say
+
+
+def test_undeclared_variables_and_mistakes_of_type_are_named_with_their_paths() -> None:
+    source: dict[str, object] = {
+        "start": "a",
+        "variables": {"code": "digits", "sum": "number"},
+        "nodes": {
+            "a": {"type": "set", "set": {"cod": "1", "tier": "'vip'", "sum": "'x'", "code": "name"}, "next": "b"},
+            "b": {"type": "branch", "cases": [{"when": "sum", "to": "q"}, {"when": "tier = 'gold'", "to": "q"}]}
+            | {"otherwise": "c"},
+            "c": {"type": "collect", "prompts": ["hello"], "into": "code2", "next": "d", "on_exhausted": "q"},
+            "d": {"type": "survey", "survey": "s", "next": "q"}
+            | {"questions": [{"id": "q", "prompts": ["hello"], "scale": "likert", "into": "code"}]},
+            "q": QUEUE,
+        },
+    }
+    assert list(check(parse(source, "f", "1"), AROUND)) == [
+        "nodes.a.set.cod: no such variable 'cod'; did you mean 'code'?; declare it under [variables]",
+        "nodes.a.set.tier: 'tier' can only be read",
+        "nodes.a.set.sum: must be number, not text",
+        "nodes.a.set.code: no such variable 'name' (at 1)",
+        "nodes.b.cases[1].when: must be boolean, not number",
+        "nodes.b.cases[2].when: no such tier 'gold' (at 8)",
+        "nodes.c.into: no such variable 'code2'; did you mean 'code'?; declare it under [variables]",
+        "nodes.d.questions[1].into: 'code' must be number, not digits",
+    ]
+
+
+def test_mistakes_inside_expressions_and_parts_of_nodes_come_all_at_once() -> None:
+    found = refused(
+        {
+            "start": "a",
+            "variables": {"Code": "digits", "hour": "number", "x": "money", "n": {"type": "number", "value": "1"}},
+            "nodes": {
+                "a": {"type": "branch", "cases": [{"when": "1 +", "to": "b"}], "otherwise": "b"},
+                "b": {"type": "say", "prompts": ["{n as cash}", "{n + as money}", "{n}"], "next": "c"},
+                "c": {"type": "collect", "prompts": ["p"], "into": "x", "next": "d", "on_exhausted": "d"}
+                | {"digits_min": 5, "digits_max": 4, "terminator": "9", "keys": {"1": "d"}},
+                "d": {"type": "consent", "prompts": ["p"], "on_accepted": "e", "on_declined": "e", "decline_key": "1"},
+                "e": {"type": "survey", "survey": "A B", "questions": [], "next": "f"},
+                "f": {"type": "return", "outcome": ""},
+            },
+        }
+    )
+    assert list(found) == [
+        "variables.Code: 'Code' can't be a variable's name (lower-case letters, digits, underscores)",
+        "variables.hour: has a meaning of its own in expressions; name the variable otherwise",
+        "variables.x: must be one of text, number, boolean, digits, date, not 'money'",
+        "variables.n.value: must be a value of type number, not '1'",
+        "nodes.a.cases[1].when: a value is expected (at 4)",
+        f"nodes.b.prompts: nothing is said as 'cash'; there are {', '.join(Style)}",
+        "nodes.b.prompts: in '{n + as money}': a value is expected (at 4)",
+        "nodes.b.prompts: '{n}' is no spoken value; write {balance as money}",
+        'nodes.c.terminator: must be "*", "#" or "" for none, not \'9\'',
+        "nodes.c.digits_min: is more than digits_max (4)",
+        "nodes.c.keys.1: '1' is part of the answer; only * # A B C D lead elsewhere",
+        "nodes.d.decline_key: is the accept_key too (1)",
+        "nodes.e.survey: must be 1-32 lower-case letters, digits and underscores, not 'A B'",
+        "nodes.e.questions: must be a list of questions, from 1 to 20 of them",
+        "nodes.f.outcome: must be a non-empty text, not ''",
+    ]
+
+
+def speaking(style: str, **prompts: set[str]) -> list[str]:
+    source: dict[str, object] = {
+        "start": "a",
+        "variables": {"n": "number"},
+        "nodes": {"a": {"type": "say", "prompts": [f"{{n as {style}}}"], "next": "q"}, "q": QUEUE},
+    }
+    there = {language.replace("_", "-"): found for language, found in prompts.items()}
+    return list(check(parse(source, "f", "1"), replace(AROUND, prompts=there)))
+
+
+def test_a_spoken_value_needs_its_prompts_and_rules_in_every_language_and_a_type_that_can_be_said() -> None:
+    everything = set(SPEAKERS["en"].words)
+    assert speaking("money", en=everything) == []
+    assert speaking("duration", en=everything - {"dur_hour", "cur_and"}) == [
+        "nodes.a.prompts: {n as duration} needs the prompts dur_hour (in en)"
+    ]
+    (lacking,) = speaking("number", zh_TW=set())
+    assert lacking.endswith("needs the prompts num_0, num_1, num_2 and 17 more (in zh-TW)")
+    (ruleless,) = speaking("number", nan=everything)
+    assert ruleless.endswith("can't be said in 'nan': it has no rules for values")
+    (mistyped,) = speaking("date", en=everything)
+    assert mistyped == "nodes.a.prompts: in {n as date}: must be date, not number"
+
+
+# Loops, dead ends and people, at the new nodes
+
+
+def test_a_question_may_lead_back_by_an_answer_but_not_by_silence() -> None:
+    collect = {"type": "collect", "prompts": ["hello"], "into": "code", "next": "a", "on_exhausted": "q"}
+    source: dict[str, object] = {"start": "a", "variables": {"code": "digits"}, "nodes": {"a": collect, "q": QUEUE}}
+    assert check(parse(source, "f", "1"), AROUND) == ()
+    source["nodes"] = {"a": {**collect, "next": "q", "on_exhausted": "a"}, "q": QUEUE}
+    assert check(parse(source, "f", "1"), AROUND) == ("nodes.a: loop without input: a → a",)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"type": "collect", "prompts": ["hello"], "into": "code", "next": "end", "on_exhausted": "end"},
+        {"type": "language_choice", "prompts": ["hello"], "choices": {"1": "en"}, "next": "end"},
+        {"type": "consent", "prompts": ["hello"], "on_accepted": "end", "on_declined": "end"},
+    ],
+)
+def test_whoever_is_asked_can_reach_a_person(node: dict[str, object]) -> None:
+    source: dict[str, object] = {"start": "a", "variables": {"code": "digits"}, "nodes": {"a": node, "end": END}}
+    (found,) = check(parse(source, "f", "1"), AROUND)
+    assert found.startswith("nodes.a: question without a way to a person")
+    source |= {"agent_node": "q", "nodes": {"a": node, "end": END, "q": QUEUE}}
+    assert check(parse(source, "f", "1"), AROUND) == ()
+
+
+# Sub-flows
+
+
+def within(flows: dict[str, dict[str, object]], name: str = "outer") -> list[str]:
+    parsed = {flow_id: parse(source, flow_id, "1") for flow_id, source in flows.items()}
+    return list(check(parsed[name], replace(AROUND, flows=parsed)))
+
+
+def calling(flow: str, **more: object) -> dict[str, object]:
+    return {"type": "sub_flow", "flow": flow, "outcomes": {"done": "q"}, **more}
+
+
+INNER: dict[str, object] = {
+    "start": "ask",
+    "variables": {"found": "digits", "wanted": "number"},
+    "nodes": {
+        "ask": {"type": "collect", "prompts": ["hello"], "into": "found", "next": "ok", "on_exhausted": "ok"},
+        "ok": {"type": "return", "outcome": "done"},
+    },
+}
+
+
+def test_a_sub_flow_must_exist_and_return_as_it_is_written() -> None:
+    outer: dict[str, object] = {"start": "a", "nodes": {"a": calling("iner"), "q": QUEUE}}
+    assert within({"outer": outer, "inner": INNER}) == ["nodes.a.flow: no such flow 'iner'; did you mean 'inner'?"]
+    outer["nodes"] = {"a": calling("inner", outcomes={"dun": "q"}), "q": QUEUE}
+    assert within({"outer": outer, "inner": INNER}) == [
+        "nodes.a.outcomes: 'done' is missing, with which flow 'inner' may return",
+        "nodes.a.outcomes.dun: flow 'inner' never returns with it",
+    ]
+
+
+def test_what_goes_into_a_sub_flow_and_comes_out_of_it_is_typed() -> None:
+    declare = "; declare it under [variables]"
+    exchange = {"inputs": {"wanted": "'x'", "wnted": "1"}, "outputs": {"code": "fund", "sum": "found"}}
+    outer: dict[str, object] = {
+        "start": "a",
+        "variables": {"code": "digits", "sum": "number"},
+        "nodes": {"a": calling("inner", **exchange), "q": QUEUE},
+    }
+    assert within({"outer": outer, "inner": INNER}) == [
+        "nodes.a.inputs.wanted: must be number, not text",
+        f"nodes.a.inputs.wnted: in flow 'inner': no such variable 'wnted'; did you mean 'wanted'?{declare}",
+        "nodes.a.outputs.code: in flow 'inner': no such variable 'fund'; did you mean 'found'?",
+        "nodes.a.outputs.sum: must be number, not digits",
+    ]
+
+
+def test_a_flow_can_not_be_its_own_sub_flow_however_far_around() -> None:
+    def through(flow: str) -> dict[str, object]:
+        done = {"type": "return", "outcome": "done"}
+        return {"start": "a", "nodes": {"a": {**calling(flow), "outcomes": {"done": "q"}}, "q": done}}
+
+    found = within({"outer": through("b"), "b": through("c"), "c": through("outer")})
+    assert found == ["nodes.a.flow: a flow can't be its own sub-flow: outer → b → c → outer"]
+    chain = {f"f{n}": through(f"f{n + 1}") for n in range(12)} | {"f12": INNER}
+    assert within(chain, "f0") == ["nodes.a.flow: sub-flows are nested more than 8 deep"]
+    assert within(chain, "f5") == []
+
+
+def test_sub_flows_that_double_at_every_level_are_refused_by_what_a_key_could_cost() -> None:
+    def twice(flow: str) -> dict[str, object]:
+        nodes: dict[str, object] = {f"n{n}": calling(flow, outcomes={"done": f"n{n + 1}"}) for n in range(10)}
+        return {"start": "n0", "nodes": {**nodes, "n10": {"type": "return", "outcome": "done"}}}
+
+    flows = {f"f{n}": twice(f"f{n + 1}") for n in range(6)} | {"f6": INNER}
+    found = within(flows, "f0")
+    assert len(found) == 10
+    assert found[0].endswith("more than 20000 nodes could be passed without a key, sub-flows counted each time")
+    assert within(flows, "f4") == []
+
+
+def test_a_hotline_can_not_lead_into_a_sub_flow() -> None:
+    (found,) = check_roots({"inner": parse(INNER, "inner", "1")}, {"hotlines.1.flow": "inner"})
+    assert found == "hotlines.1.flow: flow 'inner' returns at 'ok', so it is a sub-flow and can't be the first one"
+
+
+def test_a_sub_flow_that_leads_to_a_queue_is_a_way_to_a_person() -> None:
+    inner: dict[str, object] = {"start": "q", "nodes": {"q": QUEUE}}
+    ask = menu("end", k1="call")
+    outer: dict[str, object] = {
+        "start": "a",
+        "nodes": {"a": ask, "call": calling("inner", outcomes={"x": "end"}), "end": END},
+    }
+    assert within({"outer": outer, "inner": inner}) == ["nodes.call.outcomes.x: flow 'inner' never returns with it"]
+    asking: dict[str, object] = {
+        "start": "call",
+        "nodes": {"call": calling("ask", outcomes={"done": "end"}), "end": END},
+    }
+    (found,) = within({"outer": asking, "ask": INNER})
+    assert found.startswith("nodes.call: sub-flow without a way to a person")

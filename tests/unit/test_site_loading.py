@@ -10,13 +10,14 @@ import pytest
 import callcenter.config
 from callcenter.config.site import SiteError, load_site
 from ivr.calendar import is_open
+from ivr.nodes import READ
 
 DEMO = Path(callcenter.config.__file__).parent / "demo_site"
 NOW = 1_760_000_000.0
 AGENT_ORDERS = (
     "longest_idle, least_occupied, most_proficient, least_proficient, fewest_contacts, round_robin, linear, weighted"
 )
-NODE_TYPES = "say, menu, language, branch, queue, hang_up"
+NODE_TYPES = ", ".join(READ)
 
 
 @pytest.fixture

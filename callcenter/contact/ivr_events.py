@@ -1,0 +1,141 @@
+"""What we remember of a caller in a flow; events like the others (see `events`)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from callcenter.contact.event_body import Body
+
+
+@dataclass(frozen=True, slots=True)
+class IvrEntered(Body):
+    """The caller entered an IVR flow."""
+
+    type: ClassVar[str] = "ivr.entered"
+    flow: str
+    flow_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntered(Body):
+    """The caller came to a node of the flow, from the node before by the way `by` (start and agent: the `0`, too).
+
+    A node of a sub-flow is `flow/node`.
+    """
+
+    type: ClassVar[str] = "ivr.node_entered"
+    node: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed(Body):
+    """The caller's keys were taken as the answer at a node; secret ones are asterisks."""
+
+    type: ClassVar[str] = "ivr.keyed"
+    node: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reprompted(Body):
+    """A menu got no key or a wrong one, for the `tries`-th time; `why` is no_input or wrong_key."""
+
+    type: ClassVar[str] = "ivr.reprompted"
+    node: str
+    why: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted(Body):
+    """A menu was asked as often as it may be; the caller goes on by its way out."""
+
+    type: ClassVar[str] = "ivr.exhausted"
+    node: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRestarted(Body):
+    """The version of the flow that the caller was in is gone; they start over in this one."""
+
+    type: ClassVar[str] = "ivr.flow_restarted"
+    node: str
+    flow_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consented(Body):
+    """The caller was asked whether the talk may be recorded; `by` is key, silence or agent (they asked for one)."""
+
+    type: ClassVar[str] = "ivr.consented"
+    node: str
+    given: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyInvited(Body):
+    """The caller came to a survey of so many questions."""
+
+    type: ClassVar[str] = "survey.invited"
+    node: str
+    survey: str
+    questions: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyAnswered(Body):
+    """One question was answered: 1-5 (likert), 0-10 (nps), 1 or 0 (yes_no)."""
+
+    type: ClassVar[str] = "survey.answered"
+    node: str
+    survey: str
+    question: str
+    scale: str
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyEnded(Body):
+    """The survey is over: complete, partial, unusable (nothing was answered) or declined."""
+
+    type: ClassVar[str] = "survey.ended"
+    node: str
+    survey: str
+    outcome: str
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageChosen(Body):
+    """The caller's language is known from here on."""
+
+    type: ClassVar[str] = "language.chosen"
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class IvrLeft(Body):
+    """The caller left the flow: `exit` is queue, hang_up, caller_left or flow_gone; `ivr_s` since it was entered."""
+
+    type: ClassVar[str] = "ivr.left"
+    exit: str
+    node: str
+    ivr_s: float
+
+
+IvrEvent = (
+    IvrEntered
+    | NodeEntered
+    | Keyed
+    | Reprompted
+    | Exhausted
+    | FlowRestarted
+    | Consented
+    | SurveyInvited
+    | SurveyAnswered
+    | SurveyEnded
+    | LanguageChosen
+    | IvrLeft
+)

@@ -1,0 +1,115 @@
+"""A flow as a graph: the ways out of a node, what it says and computes, and what can be reached from where."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from ivr.expression import Expression
+from ivr.model import (
+    BranchNode,
+    CollectNode,
+    ConsentNode,
+    DecideNode,
+    Flow,
+    HangUpNode,
+    LanguageChoiceNode,
+    LanguageNode,
+    MenuNode,
+    Node,
+    NodeId,
+    QueueNode,
+    ReturnNode,
+    Said,
+    SayNode,
+    ScheduleNode,
+    SetNode,
+    Spoken,
+    SubFlowNode,
+    SurveyNode,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One edge: where in the node it is written, where it leads, and whether only a key takes it."""
+
+    path: str
+    to: NodeId
+    by_key: bool = False
+
+
+def ways(node: Node) -> tuple[Way, ...]:
+    """The ways out of a node, in the order they are written; the `0` of the flow is not among them."""
+    match node:
+        case SayNode() | LanguageNode() | LanguageChoiceNode() | SetNode() | SurveyNode():
+            return (Way("next", node.next),)
+        case MenuNode():
+            keyed = (Way(f"choices.{key}", to, by_key=True) for key, to in node.choices.items())
+            return (*keyed, Way("on_exhausted", node.on_exhausted))
+        case CollectNode():
+            keyed = (Way(f"keys.{key}", to, by_key=True) for key, to in node.keys.items())
+            return (Way("next", node.next, by_key=True), *keyed, Way("on_exhausted", node.on_exhausted))
+        case ConsentNode():
+            silent = node.silence_accepts
+            declined = Way("on_declined", node.on_declined, by_key=silent)
+            return (Way("on_accepted", node.on_accepted, by_key=not silent), declined)
+        case BranchNode():
+            cases = (Way(f"cases.{word}", to) for word, to in node.cases.items())
+            return (*cases, Way("otherwise", node.otherwise))
+        case DecideNode():
+            tests = (Way(f"cases[{n}]", case.to) for n, case in enumerate(node.cases, 1))
+            return (*tests, Way("otherwise", node.otherwise))
+        case ScheduleNode():
+            written = ((name, getattr(node, name)) for name in ("open", "closed", "holiday", "closed_now"))
+            return tuple(Way(name, to) for name, to in written if to is not None)
+        case SubFlowNode():
+            return tuple(Way(f"outcomes.{outcome}", to) for outcome, to in node.outcomes.items())
+        case QueueNode() | HangUpNode() | ReturnNode():
+            return ()
+
+
+def said(node: Node) -> Iterator[tuple[str, Said]]:
+    """Everything a node can say, with the field it is written in."""
+    for name in ("invitation", "prompts", "no_input_prompts", "wrong_key_prompts", "wrong_prompts", "announcement"):
+        yield from ((name, each) for each in getattr(node, name, ()))
+    if isinstance(node, SurveyNode):
+        for n, question in enumerate(node.questions, 1):
+            yield from ((f"questions[{n}].prompts", each) for each in question.prompts)
+
+
+def computed(node: Node) -> Iterator[tuple[str, Expression]]:
+    """Every expression of a node but the spoken ones, with the field it is written in."""
+    match node:
+        case DecideNode():
+            yield from ((f"cases[{n}].when", case.when) for n, case in enumerate(node.cases, 1))
+        case SetNode():
+            yield from ((f"set.{name}", value) for name, value in node.values.items())
+        case SubFlowNode():
+            yield from ((f"inputs.{name}", value) for name, value in node.inputs.items())
+        case _:
+            pass
+
+
+def spoken(node: Node) -> Iterator[tuple[str, Spoken]]:
+    """Every spoken value of a node, with the field it is written in."""
+    yield from ((name, each) for name, each in said(node) if isinstance(each, Spoken))
+
+
+def backward(flow: Flow) -> dict[NodeId, list[NodeId]]:
+    """Node → the nodes that lead to it. Requires that every way leads to a node."""
+    back: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in flow.nodes}
+    for node_id, node in flow.nodes.items():
+        for way in ways(node):
+            back[way.to].append(node_id)
+    return back
+
+
+def closure(roots: Collection[str], onward: Mapping[str, Collection[str]]) -> set[str]:
+    """Everything that can be reached from the roots; from what is not in `onward`, nothing can."""
+    reached: set[str] = set()
+    todo = list(roots)
+    while todo:
+        node_id = todo.pop()
+        if node_id not in reached:
+            reached.add(node_id)
+            todo.extend(onward.get(node_id, ()))
+    return reached

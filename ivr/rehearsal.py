@@ -1,0 +1,159 @@
+"""Plays scripted conversations against the interpreter, in virtual time, and says where they go otherwise.
+
+A prompt lasts PROMPT_S here, whatever its audio; keys are pressed KEY_S apart. What a caller hears is what the
+interpreter says: nothing is made up for the rehearsal.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from ivr import interpreter
+from ivr.model import Flow
+from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Silence, Step
+from ivr.turn import Digit, Facts, HangUp, Input, Note, PromptEnded, Say, StopSaying, TimeIsUp, ToQueue, Turn
+
+PROMPT_S = 2.0
+KEY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How a conversation went: its mistakes (none: as written) and the notes of the whole visit."""
+
+    name: str
+    mistakes: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+def play(flow: Flow, conversation: Conversation, facts: Facts) -> Played:
+    """Plays one conversation; it stops at the first step that goes otherwise. Requires a flow that `check` passes."""
+    player = _Player(flow, facts, conversation.at)
+    mistakes: list[str] = []
+    for n, step in enumerate(conversation.steps, 1):
+        if wrong := player.do(step):
+            mistakes.append(f"step {n}: {wrong}")
+            break
+    else:
+        player.let_prompts_end()
+        mistakes.extend(_ended_otherwise(player, conversation))
+    return Played(conversation.name, tuple(mistakes), tuple(player.notes))
+
+
+def _ended_otherwise(player: "_Player", expected: Conversation) -> Iterator[str]:
+    cursor = player.turn.cursor
+    if player.ended_as() != expected.exit:
+        yield f"ended with {player.ended_as()!r} instead of {expected.exit!r}, {player.where()}"
+    if expected.language is not None and cursor.language != expected.language:
+        yield f"is spoken to in {cursor.language!r} instead of {expected.language!r}"
+    if expected.consent is not None and cursor.consent is not expected.consent:
+        yield f"consent is {cursor.consent} instead of {expected.consent}"
+    for name, value in expected.holds.items():
+        held = cursor.variables.get(name)
+        if held != value or isinstance(held, bool) != isinstance(value, bool):
+            yield f"{name} holds {held!r} instead of {value!r}"
+    if expected.survey is not None:
+        ends = [note.detail["outcome"] for note in player.notes if note.what == "survey_ended"]
+        if ends[-1:] != [expected.survey]:
+            yield f"the survey ended {ends[-1] if ends else 'never'} instead of {expected.survey}"
+
+
+@dataclass
+class _Player:
+    flow: Flow
+    facts: Facts
+    now: float
+    turn: Turn = field(init=False)
+    unheard: list[tuple[str, ...]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    said_until: float | None = None
+    hung_up: bool = False
+
+    def __post_init__(self) -> None:
+        self.take(interpreter.enter(self.flow, self.facts, self.now))
+
+    def do(self, step: Step) -> str:
+        """What is wrong with how the step goes; empty if nothing is."""
+        if self.hung_up or (self.turn.exit is not None and not isinstance(step, Hears)):
+            return f"the caller has left already ({self.ended_as()})"
+        match step:
+            case Hears(prompts):
+                return self.hear(prompts)
+            case Keys(keys):
+                self.unheard.clear()
+                for key in keys:
+                    self.pass_time(self.now + KEY_S)
+                    if self.turn.exit is not None:
+                        return f"the caller left ({self.ended_as()}) before key {key} was pressed"
+                    self.step(Digit(key))
+            case Silence(seconds):
+                self.pass_time(self.now + seconds)
+            case HangsUp():
+                self.notes += interpreter.leave(self.flow, self.turn.cursor, self.facts, self.now)
+                self.hung_up = True
+            case _:
+                assert_never(step)
+        return ""
+
+    def hear(self, prompts: tuple[str, ...]) -> str:
+        while not self.unheard and self.said_until is not None and self.turn.exit is None:
+            self.prompt_ends()
+        if not self.unheard:
+            return f"nothing is said, but {list(prompts)} was expected; {self.where()}"
+        said = self.unheard.pop(0)
+        return "" if said == prompts else f"hears {list(said)} instead of {list(prompts)}, {self.where()}"
+
+    def pass_time(self, until: float) -> None:
+        """Let prompts end and time run out, up to this instant."""
+        while self.turn.exit is None:
+            due = self.said_until if self.said_until is not None else self.turn.timer_at
+            if due is None or due > until:
+                break
+            if self.said_until is not None:
+                self.prompt_ends()
+            else:
+                self.now = max(self.now, due)
+                self.step(TimeIsUp())
+        self.now = max(self.now, until)
+
+    def let_prompts_end(self) -> None:
+        while self.said_until is not None and self.turn.exit is None and not self.hung_up:
+            self.prompt_ends()
+
+    def prompt_ends(self) -> None:
+        assert self.said_until is not None
+        self.now, self.said_until = max(self.now, self.said_until), None
+        self.step(PromptEnded())
+
+    def step(self, heard: Input) -> None:
+        self.take(interpreter.step(self.flow, self.turn.cursor, heard, self.facts, self.now))
+
+    def take(self, turn: Turn) -> None:
+        self.turn = turn
+        self.notes += turn.notes
+        for action in turn.actions:
+            match action:
+                case Say(prompts):
+                    self.unheard.append(prompts)
+                    self.said_until = self.now + PROMPT_S * len(prompts)
+                case StopSaying():
+                    self.said_until = None
+                case _:
+                    assert_never(action)
+        if isinstance(turn.exit, ToQueue) and turn.exit.announcement:
+            self.unheard.append(turn.exit.announcement)
+
+    def ended_as(self) -> str:
+        if self.hung_up:
+            return LEFT
+        match self.turn.exit:
+            case ToQueue(queue):
+                return f"queue:{queue}"
+            case HangUp(end_state):
+                return end_state
+            case None:
+                return IN_FLOW
+
+    def where(self) -> str:
+        entered = next((note.node for note in reversed(self.notes) if note.what == "node_entered"), self.flow.start)
+        return f"at node {entered!r}"
