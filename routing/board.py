@@ -7,10 +7,10 @@ is the part of `routing.pairing`, after each move.
 from __future__ import annotations
 
 from routing.agents import Agent, AgentSignal
-from routing.contacts import Contact
-from routing.heap import LazyHeap
-from routing.ladder import CLOCK_GRAIN_S, Ladder, ladder
-from routing.match import Group, Matching
+from routing.contacts import NO_REFUSALS, Contact
+from routing.deadlines import Deadlines
+from routing.ladder import CLOCK_GRAIN_S, Ladder, Rung, ladder, rungs
+from routing.match import Group, Line, Matching
 from routing.messages import AgentChanged, Configured, Decision, Entered, MakeOffer, RescindOffer
 from routing.model import Activity, Choice, Outcome, Presence, QueueRules, UnknownQueueError
 from routing.offers import Offer
@@ -22,6 +22,9 @@ from routing.trace import OfferTrace
 OFFER, AGENT, CONTACT, CALLBACK, WATCH = "offer", "agent", "contact", "callback", "watch"
 """Kinds of deadline: an offer's ring time; an agent's wrap-up or delay, which never run together; the next change of a
 contact's reach; a callback's next attempt or expiry; the next look at loans and callbacks."""
+
+# Looked up once: a member of an Enum is found ten times slower than a global.
+_OFFERED, _ACCEPTED = AgentSignal.OFFERED, AgentSignal.ACCEPTED
 
 
 class Board:
@@ -35,7 +38,7 @@ class Board:
             str, list[Standing]
         ] = {}  # who is listed in a group, and as what, by order of `matching.orders`
         self.offers: dict[str, Offer] = {}  # pending, and those in a contact's refusals
-        self.deadlines: LazyHeap[float, tuple[str, str]] = LazyHeap()
+        self.deadlines = Deadlines((OFFER, AGENT, CONTACT, CALLBACK, WATCH))
         self.in_queue: dict[str, int] = {}
         self.turns = 0
         self.load(site, now)
@@ -54,23 +57,37 @@ class Board:
         key = (rules.queue, tier, requires)
         known = self._ladders.get(key)
         if known is None:
+            policy = self.order.policy.tier(tier)
+            alike = (rules.queue, policy.experience, requires)
+            if alike not in self._rungs:
+                self._rungs[alike] = rungs(rules, policy.experience, requires)
             delays = self.matching.delays(rules.queue)
-            known = self._ladders[key] = ladder(rules, self.order.policy.tier(tier), requires, delays)
+            known = self._ladders[key] = ladder(rules, tier, policy, self._rungs[alike], delays)
         return known
+
+    def line(self, reach: Ladder, rung: int, delay_s: float, *, experienced: bool = False) -> Line:
+        """The line of contacts on this rung whom members up to this delay see, found once."""
+        key = (rung, experienced, delay_s)
+        line = reach.lines.get(key)
+        if line is None:
+            step = reach.rungs[rung]
+            requires = step.experienced if experienced and step.experienced is not None else step.requires
+            line = reach.lines[key] = self.matching.line(reach.rules, requires, delay_s, reach.tier)
+        return line
 
     def new_contact(self, told: Entered, entered: Entered) -> Contact:
         """A contact, not yet in the books; raises UnknownQueueError."""
         rules = self.rules(entered.queue)
         reach = self.ladder(rules, entered.value_tier, entered.requires)
-        first = reach.rungs[0]
         return Contact(
             told=told,
             entered=entered,
             rules=rules,
             ladder=reach,
-            line=self.matching.line(rules, first.requires, reach.delay_s(entered.clock_s), entered.value_tier),
+            line=self.line(reach, 0, reach.delay_s(entered.clock_s)),
             clock_s=entered.clock_s,
             offers_made=entered.offers_made,
+            refusals=NO_REFUSALS,
             preferred_until_s=self.preferred_until_s(rules, entered),
         )
 
@@ -88,7 +105,8 @@ class Board:
 
     def pull(self, contact: Contact) -> None:
         """Take a contact out of its line; its clock runs on."""
-        contact.line.remove(contact.contact_id)
+        entered = contact.entered
+        contact.line.remove(entered.entered_at, entered.contact_id)
         self.order.waiting_by_tier[contact.line.tier] -= 1
 
     def set_alarm(self, contact: Contact, now: float) -> None:
@@ -99,24 +117,24 @@ class Board:
         if alone_s > clock_s + CLOCK_GRAIN_S and (changes_s is None or alone_s < changes_s):
             changes_s = alone_s
         if changes_s is not None:
-            self.deadlines.push(now + changes_s - clock_s, (CONTACT, contact.contact_id))
+            self.deadlines.set(now + changes_s - clock_s, CONTACT, contact.entered.contact_id)
 
     def stand_still(self, contact: Contact, now: float) -> None:
         """Stop the contact's step clock; it is in no line."""
         contact.clock_s = contact.clock(now)
         contact.waiting_since = None
-        self.deadlines.remove((CONTACT, contact.contact_id))
+        self.deadlines.drop(CONTACT, contact.entered.contact_id)
 
     def forget(self, contact: Contact) -> None:
         """Drop a contact that is in no line any more, with all its offers."""
         contact_id = contact.contact_id
         del self.contacts[contact_id]
         self.in_queue[contact.rules.queue] -= 1
-        self.deadlines.remove((CONTACT, contact_id))
-        self.deadlines.remove((CALLBACK, contact_id))
-        for offer_id in contact.offers:
-            self.deadlines.remove((OFFER, offer_id))
-            del self.offers[offer_id]
+        self.deadlines.drop(CONTACT, contact_id)
+        self.deadlines.drop(CALLBACK, contact_id)
+        for offer in contact.offers:
+            self.deadlines.drop(OFFER, offer.offer_id)
+            del self.offers[offer.offer_id]
         for offer in contact.refusals.values():
             del self.offers[offer.offer_id]
 
@@ -124,7 +142,8 @@ class Board:
 
     def tell(self, agent: Agent, cause: str) -> None:
         """Tell the agent's state, whole; and keep count of who is at work."""
-        self._recount(agent)
+        if agent.counted is not agent.presence:
+            self._recount(agent)
         self.decisions.append(
             AgentChanged(
                 agent.agent_id,
@@ -141,7 +160,7 @@ class Board:
 
     def list(self, agent: Agent) -> None:
         """Enter a ready agent among the idle of their group."""
-        group = self.matching.group(agent.agent_id)
+        group = self.matching.group_of[agent.agent_id]
         orders = self.matching.orders
         standings = self.idle[agent.agent_id] = [standing(agent, order) for order in orders]
         for order, each in zip(orders, standings, strict=True):
@@ -151,7 +170,7 @@ class Board:
         """Strike an agent off the idle, before anything that might make them unready."""
         standings = self.idle.pop(agent.agent_id, None)
         if standings is not None:
-            group = self.matching.group(agent.agent_id)
+            group = self.matching.group_of[agent.agent_id]
             for order, each in zip(self.matching.orders, standings, strict=True):
                 group.remove(order, each)
 
@@ -162,11 +181,12 @@ class Board:
             self.tell(agent, cause)
 
     def _recount(self, agent: Agent) -> None:
-        staffed, available = agent.counted
-        if agent.retired or (staffed is agent.staffed and available is (agent.presence is Presence.AVAILABLE)):
+        """The agent's presence changed; who logs in begins level with the others."""
+        if agent.retired:
             return
+        came = agent.counted is Presence.LOGGED_OUT
         self._count(agent, agent.counted)
-        if agent.staffed and not staffed:
+        if came:
             others = [each for each in self.agents.values() if each.staffed and each is not agent]
             agent.misses = 0
             agent.contacts = min((each.contacts for each in others), default=0)
@@ -174,19 +194,19 @@ class Board:
 
     def recount_restored(self, agent: Agent) -> None:
         """Count an agent whose state was restored, whose measures stay as they are."""
-        self._count(agent, (False, False))
+        self._count(agent, Presence.LOGGED_OUT)
 
-    def _count(self, agent: Agent, before: tuple[bool, bool]) -> None:
-        group = self.matching.group(agent.agent_id)
-        agent.counted = (agent.staffed, agent.presence is Presence.AVAILABLE)
-        group.staffed += agent.counted[0] - before[0]
-        group.available += agent.counted[1] - before[1]
+    def _count(self, agent: Agent, before: Presence) -> None:
+        group = self.matching.group_of[agent.agent_id]
+        now = agent.counted = agent.presence
+        group.staffed += (now is not Presence.LOGGED_OUT) - (before is not Presence.LOGGED_OUT)
+        group.available += (now is Presence.AVAILABLE) - (before is Presence.AVAILABLE)
 
     def unspare(self, agent: Agent) -> None:
         """End an agent's delay, if one runs."""
         if agent.spared_until is not None:
             agent.unspare()
-            self.deadlines.remove((AGENT, agent.agent_id))
+            self.deadlines.drop(AGENT, agent.agent_id)
 
     def dismiss(self, agent: Agent) -> None:
         """Drop an agent who is not the site's any more."""
@@ -201,16 +221,17 @@ class Board:
         self.unlist(agent)
         if contact.waiting_since is not None:
             self.stand_still(contact, now)
-        contact_id, agent_id = contact.contact_id, agent.agent_id
+        contact_id, agent_id = contact.entered.contact_id, agent.agent_id
         contact.offers_made += 1
         offer_id = f"{contact_id}.o{contact.offers_made}"
         expires_at = now + contact.rules.ring_s
         offer = Offer(offer_id, contact_id, agent_id, now, expires_at)
-        contact.offers[offer_id] = self.offers[offer_id] = offer
-        self.deadlines.push(expires_at, (OFFER, offer_id))
+        contact.offers = (*contact.offers, offer)
+        self.offers[offer_id] = offer
+        self.deadlines.set(expires_at, OFFER, offer_id)
         self.turns += 1
         agent.turn = self.turns
-        agent.take(AgentSignal.OFFERED, now)
+        agent.take(_OFFERED, now)
         agent.offer_id = offer_id
         agent.contact_id = contact_id
         self.tell(agent, "offered")
@@ -225,12 +246,14 @@ class Board:
     def close(self, offer: Offer, outcome: Outcome, now: float) -> tuple[Contact, Agent]:
         """Settle an offer that came to nothing; returns its contact, in no line, and its agent, not listed."""
         contact, agent = self.contacts[offer.contact_id], self.agents[offer.agent_id]
-        self.deadlines.remove((OFFER, offer.offer_id))
-        del contact.offers[offer.offer_id]
-        before = contact.refusals.pop(offer.agent_id, None)
+        self.deadlines.drop(OFFER, offer.offer_id)
+        contact.offers = tuple(each for each in contact.offers if each.offer_id != offer.offer_id)
+        before = contact.refusals.get(offer.agent_id)
         if before is not None:
             del self.offers[before.offer_id]
-        contact.refusals[offer.agent_id] = self.offers[offer.offer_id] = offer.settled(outcome)
+        settled = self.offers[offer.offer_id] = offer.settled(outcome)
+        others = {agent_id: each for agent_id, each in contact.refusals.items() if agent_id != offer.agent_id}
+        contact.refusals = {**others, offer.agent_id: settled}
         agent.offer_id = None
         missed = False
         if outcome is Outcome.NO_ANSWER:
@@ -239,7 +262,7 @@ class Board:
         delay_s = contact.rules.delay_s(outcome)
         if delay_s > 0 and not missed:
             agent.spare(outcome, now + delay_s)
-            self.deadlines.push(now + delay_s, (AGENT, agent.agent_id))
+            self.deadlines.set(now + delay_s, AGENT, agent.agent_id)
         agent.take(AgentSignal.MISSED if missed else AgentSignal.RELEASED, now)
         self.tell(agent, outcome.value)
         return contact, agent
@@ -247,7 +270,7 @@ class Board:
     def talk(self, contact: Contact, agent: Agent, cause: str, now: float) -> None:
         """The two talk: the contact, which is in no line, is out of the books; the agent is bound to it."""
         self.forget(contact)
-        self.engage(agent, contact.contact_id, AgentSignal.ACCEPTED, cause, now)
+        self.engage(agent, contact.entered.contact_id, _ACCEPTED, cause, now)
         agent.wrap_up_s = contact.rules.wrap_up_s
         agent.talk_with = contact.entered
         agent.misses = 0
@@ -280,6 +303,7 @@ class Board:
         self.matching = Matching(site.queues, site.agents, site.policy, self._moved)
         self.order = Order(site.policy)
         self._ladders: dict[tuple[str, int, Requirement], Ladder] = {}
+        self._rungs: dict[tuple[str, int, Requirement], tuple[Rung, ...]] = {}  # by queue, experience, requirement
         for place, (agent_id, profile) in enumerate(profiles.items()):
             known = self.agents.get(agent_id)
             if known is None:
@@ -319,11 +343,11 @@ class Board:
         agent = self.agents.get(agent_id)
         if agent is None:
             return
-        staffed, available = agent.counted
-        before.staffed -= staffed
-        after.staffed += staffed
-        before.available -= available
-        after.available += available
+        counted = agent.counted
+        before.staffed -= counted is not Presence.LOGGED_OUT
+        after.staffed += counted is not Presence.LOGGED_OUT
+        before.available -= counted is Presence.AVAILABLE
+        after.available += counted is Presence.AVAILABLE
         for order, each in zip(self.matching.orders, self.idle.get(agent_id, ()), strict=False):
             before.remove(order, each)
             after.add(order, each)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from routing.board import CALLBACK, WATCH, Board
-from routing.contacts import Away, Contact
+from routing.contacts import NO_REFUSALS, Away, Contact
 from routing.forecast import Forecast
 from routing.messages import CallbackOver, CustomerDialed, DialCustomer, DialOutcome, MakeOffer
 from routing.model import CallbackMode
@@ -54,7 +54,7 @@ class Callbacks:
         if contact.entered.customer_id is not None:
             self.taken_up_by(contact, now)
             self._pending[contact.entered.customer_id, contact.rules.queue] = contact.contact_id
-        self._board.deadlines.push(contact.expires_at, (CALLBACK, contact.contact_id))
+        self._board.deadlines.set(contact.expires_at, CALLBACK, contact.contact_id)
         if contact.rules.callback.mode is CallbackMode.AGENT_FIRST:
             contact.away = None
             self._pairing.wait(contact, now)
@@ -62,7 +62,7 @@ class Callbacks:
             contact.away = Away.TO_CALL
             self._to_call[contact.contact_id] = contact
             self._look_at = now
-            self._board.deadlines.push(now, _LOOK)
+            self._board.deadlines.set(now, *_LOOK)
 
     def accepted(self, contact: Contact) -> None:
         """An agent took this contact; if it is a callback, the customer is dialed now."""
@@ -108,7 +108,9 @@ class Callbacks:
             preferred_agent=entered.preferred_agent or contact.entered.preferred_agent,
         )
         newcomer.preferred_until_s = self._board.preferred_until_s(newcomer.rules, newcomer.entered)
-        newcomer.clock_s = max(newcomer.clock_s, contact.clock(now))
+        newcomer.clock_s = max(newcomer.clock(now), contact.clock(now))
+        if newcomer.waiting_since is not None:
+            newcomer.waiting_since = now
         if contact.offers or contact.away is Away.DIALING or contact.contact_id in self._calling:
             contact.superseded_by = newcomer.contact_id
         else:
@@ -131,7 +133,7 @@ class Callbacks:
         contact = self._board.contacts[contact_id]
         if contact.expires_at is not None and contact.expires_at <= now:
             if contact.offers or contact.away is Away.DIALING:
-                self._board.deadlines.push(now + LOOK_S, (CALLBACK, contact_id))  # it is being worked on
+                self._board.deadlines.set(now + LOOK_S, CALLBACK, contact_id)  # it is being worked on
             else:
                 self._over(contact, "expired")
         elif contact.away is Away.RESTING:
@@ -161,7 +163,7 @@ class Callbacks:
                 full.add(queue)
                 continue
             self._dial(contact)
-        self._board.deadlines.push(self._look_at, _LOOK) if self._to_call else self._board.deadlines.remove(_LOOK)
+        self._board.deadlines.set(self._look_at, *_LOOK) if self._to_call else self._board.deadlines.drop(*_LOOK)
 
     def _overtaken(self, offer: MakeOffer, now: float) -> None:
         """An agent is asked to take a contact: call the first customer who would have come before it."""
@@ -196,7 +198,7 @@ class Callbacks:
             return  # agent first: the two talk
         contact.away = None
         contact.entered = replace(contact.entered, callback=False)
-        self._board.deadlines.remove((CALLBACK, contact.contact_id))
+        self._board.deadlines.drop(CALLBACK, contact.contact_id)
         self._pairing.wait(contact, now)
 
     def _rest(self, contact: Contact, now: float) -> None:
@@ -205,15 +207,15 @@ class Callbacks:
             self._over(contact, "returned", contact.superseded_by)
             return
         if contact.contact_id not in self._board.contacts:
-            contact.refusals.clear()
-            contact.offers.clear()
+            contact.refusals = NO_REFUSALS
+            contact.offers = ()
             self._board.add(contact)
         contact.away = Away.RESTING
         if contact.waiting_since is None:
             contact.waiting_since = now
         assert contact.expires_at is not None
         contact.retry_at = min(now + contact.rules.callback.retry_s, contact.expires_at)
-        self._board.deadlines.push(contact.retry_at, (CALLBACK, contact.contact_id))
+        self._board.deadlines.set(contact.retry_at, CALLBACK, contact.contact_id)
 
     def _over(self, contact: Contact, why: str, taken_up_by: str | None = None) -> None:
         self._forget_pending(contact)

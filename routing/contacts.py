@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
+from types import MappingProxyType
 
 from routing.estimate import Promise
 from routing.ladder import Ladder
@@ -19,6 +21,10 @@ class Away(Enum):
     TO_CALL = auto()  # waits for the moment to be called
     DIALING = auto()
     RESTING = auto()  # could not be reached; tried again later
+
+
+NO_REFUSALS: Mapping[str, Offer] = MappingProxyType({})
+"""What most contacts have, shared."""
 
 
 @dataclass(slots=True)
@@ -41,12 +47,12 @@ class Contact:
     line: Line
     clock_s: float
     offers_made: int
+    refusals: Mapping[str, Offer]
     preferred_until_s: float = 0.0
     rung: int = 0
     step_told: int = 0
     waiting_since: float | None = None
-    offers: dict[str, Offer] = field(default_factory=dict)
-    refusals: dict[str, Offer] = field(default_factory=dict)
+    offers: tuple[Offer, ...] = ()
     not_preferred: str | None = None
     away: Away | None = None
     attempts: int = 0

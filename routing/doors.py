@@ -73,5 +73,4 @@ class Doors:
         """Whether anybody is logged in who could serve the contact in some step, once they are free."""
         reach = self._board.ladder(rules, entered.value_tier, entered.requires)
         longest_s = max(reach.delays, default=0.0)
-        line = self._board.matching.line
-        return any(line(rules, rung.requires, longest_s, entered.value_tier).staffed for rung in reach.rungs)
+        return any(self._board.line(reach, rung, longest_s).staffed for rung in range(len(reach.rungs)))

@@ -195,7 +195,7 @@ class Acd:
         board = self._board
         deadlines = board.deadlines
         while deadlines.entries and deadlines.entries[0][0] <= now:
-            _, (kind, item_id) = deadlines.pop()
+            _, kind, item_id = deadlines.pop()
             if kind == OFFER:
                 self._pairing.withdraw(board.offers[item_id], Outcome.NO_ANSWER, now)
             elif kind == CONTACT:

@@ -124,7 +124,7 @@ class Forecast:
     def newcomer_s(self, rules: QueueRules, entered: Entered, now: float) -> float:
         """The median wait of a contact that would enter now; counts who waits, not where they stand."""
         reach = self._board.ladder(rules, entered.value_tier, entered.requires)
-        line = self._board.matching.line(rules, reach.rungs[0].requires, 0.0, entered.value_tier)
+        line = self._board.line(reach, 0, 0.0)
         serving = self._serving(rules.queue, self._groups(line))
         history = self.history(rules.queue)
         return history.estimate(
@@ -138,7 +138,7 @@ class Forecast:
         if history is None or rules is None or history.arrival_rate(now) == 0.0:
             return None
         reach = self._board.ladder(rules, 0, rules.requires)
-        line = self._board.matching.line(rules, reach.rungs[-1].requires, max(reach.delays, default=0.0), 0)
+        line = self._board.line(reach, len(reach.rungs) - 1, max(reach.delays, default=0.0))
         groups = self._groups(line)
         if any(group.idle[line.order] for group in groups):
             return 0.0
@@ -156,8 +156,7 @@ class Forecast:
         if not self._board.idle:
             return False
         reach = self._board.ladder(rules, entered.value_tier, entered.requires)
-        rung = reach.rungs[reach.rung(0.0)]
-        line = self._board.matching.line(rules, rung.requires, reach.delay_s(0.0), entered.value_tier)
+        line = self._board.line(reach, reach.rung(0.0), reach.delay_s(0.0))
         return line.first_agent(())[0] is not None
 
     def agents_free_for(self, contact: Contact, within_s: float, now: float) -> float:
@@ -167,9 +166,8 @@ class Forecast:
         by their share for this queue; less the contacts that are served before.
         """
         queue = contact.rules.queue
-        rung = contact.ladder.rungs[contact.ladder.rung(contact.clock(now), contact.rung)]
-        delay_s = contact.ladder.delay_s(contact.clock(now))
-        line = self._board.matching.line(contact.rules, rung.requires, delay_s, contact.entered.value_tier)
+        reach, clock_s = contact.ladder, contact.clock(now)
+        line = self._board.line(reach, reach.rung(clock_s, contact.rung), reach.delay_s(clock_s))
         mean_s = self.history(queue).handle_mean_s
         finishing = 1.0 - exp(-within_s / mean_s)
         free = 0.0
@@ -210,9 +208,7 @@ class Forecast:
         """Where the contact waits or, if it waits for its preferred agent alone, where it would without them."""
         if contact.line.buckets:
             return contact.line
-        rung = contact.ladder.rungs[contact.rung]
-        delay_s = contact.ladder.delay_s(contact.clock(now))
-        return self._board.matching.line(contact.rules, rung.requires, delay_s, contact.entered.value_tier)
+        return self._board.line(contact.ladder, contact.rung, contact.ladder.delay_s(contact.clock(now)))
 
     def _prospect(self, contact: Contact, outlook: Outlook, agents: int, ahead: int, now: float) -> Prospect:
         entered = contact.entered
@@ -248,7 +244,7 @@ class Forecast:
         found: dict[int, list[float]] = {}
         for agent in self._board.agents.values():
             if agent.activity is Activity.TALKING and not agent.retired:
-                found.setdefault(id(self._board.matching.group(agent.agent_id)), []).append(agent.talk_since)
+                found.setdefault(id(self._board.matching.group_of[agent.agent_id]), []).append(agent.talk_since)
         return found
 
     def _share(self, queue: str, group: Group) -> float:

@@ -7,9 +7,11 @@ ladder holds all three for one queue, tier and requirement, worked out once.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from routing.match import Line
 from routing.model import QueueRules
 from routing.policy import Tier
 from routing.requirement import Experience, Requirement, asked, both, show
@@ -39,13 +41,18 @@ class Rung:
 class Ladder:
     """Rungs from the first, the delays of the queue's back-up members in order, and when the last step ends.
 
-    Until `spill_s` the experienced come first.
+    Until `spill_s` the experienced come first. `changes_s` holds, for each rung, when the reach of a contact on it may
+    change, in order. `lines` are those found so far, by (rung, experienced, delay): see `routing.board`.
     """
 
+    rules: QueueRules
+    tier: int
     rungs: tuple[Rung, ...]
     spill_s: float
     delays: tuple[float, ...]
     exit_at_s: float | None
+    changes_s: tuple[tuple[float, ...], ...]
+    lines: dict[tuple[int, bool, float], Line] = field(default_factory=dict, compare=False)
 
     def rung(self, clock_s: float, at_least: int = 0) -> int:
         """The index of the rung that the clock has reached, or `at_least` if that is higher."""
@@ -69,24 +76,27 @@ class Ladder:
 
     def next_s(self, clock_s: float, rung: int) -> float | None:
         """The clock at which the reach changes next; None if it stays as it is."""
-        after = clock_s + CLOCK_GRAIN_S
-        changes = [each.at_s for each in self.rungs[rung + 1 :] if each.at_s > after][:1]
-        changes += [delay_s for delay_s in self.delays if delay_s > after][:1]
-        changes += [at_s for at_s in (self.spill_s, self.exit_at_s) if at_s is not None and at_s > after]
-        return min(changes, default=None)
+        changes_s = self.changes_s[rung]
+        at = bisect_right(changes_s, clock_s + CLOCK_GRAIN_S)
+        return changes_s[at] if at < len(changes_s) else None
 
 
-def ladder(rules: QueueRules, tier: Tier, requires: Requirement, delays: Iterable[float]) -> Ladder:
-    """The ladder of a contact that requires this in a queue; `delays` are those of the queue's members."""
-    rungs = []
+def rungs(rules: QueueRules, experience: int, requires: Requirement) -> tuple[Rung, ...]:
+    """The rungs of contacts that require this in a queue, of a tier that asks for this experience."""
+    made = []
     for index, step in enumerate(rules.steps):
         required = both(rules.requires, requires, step.requires)
-        experienced = both(required, Experience(tier.experience)) if tier.experience > 0 else None
+        experienced = both(required, Experience(experience)) if experience > 0 else None
         skills, text = asked(required), show(required)
-        rungs.append(Rung(step.after_s, index, required, experienced, step.skip_if_unstaffed, skills, text))
-    return Ladder(
-        rungs=tuple(rungs),
-        spill_s=tier.spill_s if tier.experience > 0 else 0.0,
-        delays=tuple(sorted({delay_s for delay_s in delays if delay_s > 0})),
-        exit_at_s=rules.exit_after_s if rules.exit_to is not None else None,
-    )
+        made.append(Rung(step.after_s, index, required, experienced, step.skip_if_unstaffed, skills, text))
+    return tuple(made)
+
+
+def ladder(rules: QueueRules, rank: int, tier: Tier, steps: tuple[Rung, ...], delays: Iterable[float]) -> Ladder:
+    """The ladder of a contact of the tier of this rank on these rungs; `delays` are those of the queue's members."""
+    spill_s = tier.spill_s if tier.experience > 0 else 0.0
+    exit_at_s = rules.exit_after_s if rules.exit_to is not None else None
+    delays = tuple(sorted({delay_s for delay_s in delays if delay_s > 0}))
+    always = {*delays, spill_s} if exit_at_s is None else {*delays, spill_s, exit_at_s}
+    changes_s = (tuple(sorted(always.union(rung.at_s for rung in steps[at + 1 :]))) for at in range(len(steps)))
+    return Ladder(rules, rank, steps, spill_s, delays, exit_at_s, tuple(changes_s))

@@ -32,9 +32,9 @@ class Lending:
     def reload(self) -> None:
         """The site has changed: all gates are new, and shut until the first look, which is due at once."""
         if self._board.matching.gates:
-            self._board.deadlines.push(0.0, _LOANS)
+            self._board.deadlines.set(0.0, *_LOANS)
         else:
-            self._board.deadlines.remove(_LOANS)
+            self._board.deadlines.drop(*_LOANS)
 
     def look(self, now: float) -> None:
         """Read every gauge; where a gate moves, the borrower's contacts look again."""
@@ -43,7 +43,7 @@ class Lending:
         moved = {gate.borrower for gate in gates if self._moves(gate, now)}
         waiting = [each for each in self._board.contacts.values() if each.waits and each.rules.queue in borrowers]
         if waiting:
-            self._board.deadlines.push(now + LOOK_S, _LOANS)
+            self._board.deadlines.set(now + LOOK_S, *_LOANS)
         affected = [contact for contact in waiting if contact.rules.queue in moved]
         for contact in affected:
             self._board.pull(contact)
@@ -52,7 +52,7 @@ class Lending:
     def needed(self, contact: Contact, now: float) -> None:
         """A contact is about to wait in this queue: if it may borrow and nobody has been looking, look first."""
         if contact.rules.loans and _LOANS not in self._board.deadlines:
-            self._board.deadlines.push(now + LOOK_S, _LOANS)
+            self._board.deadlines.set(now + LOOK_S, *_LOANS)
             self.look(now)
 
     def _moves(self, gate: Gate, now: float) -> bool:

@@ -11,11 +11,10 @@ What does change with time is a contact's reach; it then moves to another line, 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from typing import TypeAlias
 
-from routing.heap import LazyHeap
 from routing.model import AgentOrder, AgentProfile, Loan, Membership, QueueRules
 from routing.policy import Discipline, TierPolicy
 from routing.requirement import All, Held, Named, Requirement, atoms, met, proficiency
@@ -44,38 +43,30 @@ class Gate:
 
 
 class Shelf:
-    """The lines that a group serves at one rank, by tier; those behind a gate only while it is open.
+    """The lines that a group serves at one rank, by tier; those behind a gate only while it is open."""
 
-    `waiting` holds the lines' contacts again, for the one search that has to be quick.
-    """
-
-    __slots__ = ("gate", "rank", "tiers", "waiting")
+    __slots__ = ("gate", "rank", "tiers")
 
     def __init__(self, rank: int, gate: Gate | None, tiers: int) -> None:
         self.rank, self.gate = rank, gate
         self.tiers: list[list[Line]] = [[] for _ in range(tiers)]
-        self.waiting: list[list[list[Head]]] = [[] for _ in range(tiers)]
-
-    def add(self, line: Line) -> None:
-        """Serve this line from now on."""
-        self.tiers[line.tier].append(line)
-        self.waiting[line.tier].append(line.waiting.entries)
 
     def heads(self) -> list[Candidate]:
         """The first contact of each tier in which anybody waits."""
         found = []
-        for tier, lines in enumerate(self.waiting):
+        for tier, lines in enumerate(self.tiers):
             first = _LAST
-            for contacts in lines:
-                if contacts and contacts[0] < first:
-                    first = contacts[0]
+            for line in lines:
+                waiting = line.waiting
+                if waiting and waiting[0] < first:
+                    first = waiting[0]
             if first is not _LAST:
                 found.append((tier, first))
         return found
 
     def oldest(self) -> list[Candidate]:
         """The oldest contact of each line, where the first is not the oldest."""
-        return [(line.tier, line.oldest) for lines in self.tiers for line in lines if line.waiting.entries]
+        return [(line.tier, line.oldest) for lines in self.tiers for line in lines if line.waiting]
 
 
 class Group:
@@ -115,7 +106,7 @@ class Group:
             shelf = Shelf(rank, gate, tiers)
             self.shelves.append(shelf)
             self.shelves.sort(key=lambda each: each.rank)
-        shelf.add(line)
+        shelf.tiers[line.tier].append(line)
         self.queues.add(line.queue)
 
 
@@ -130,37 +121,40 @@ class Bucket:
 
 
 class Line:
-    """Contacts of one queue, tier and reach; `buckets` are the groups that may serve them, best first."""
+    """Contacts of one queue, tier and reach; `buckets` are the groups that may serve them, best first.
 
-    __slots__ = ("ages", "buckets", "order", "queue", "requires", "tier", "waiting")
+    `waiting` is in the order of service: the oldest first or, with LIFO, the youngest, whose key is negative.
+    """
+
+    __slots__ = ("buckets", "lifo", "order", "queue", "requires", "tier", "waiting")
 
     def __init__(self, rules: QueueRules, requires: Requirement, tier: int, *, lifo: bool) -> None:
         self.queue = rules.queue
         self.requires = requires
         self.tier = tier
         self.order = ORDER_KEPT[rules.agent_order]
-        self.buckets: list[Bucket] = []
-        self.waiting: LazyHeap[float, str] = LazyHeap()
-        self.ages: LazyHeap[float, str] | None = LazyHeap() if lifo else None
+        self.lifo = lifo
+        self.buckets: Sequence[Bucket] = ()
+        self.waiting: list[Head] = []
 
     def push(self, entered_at: float, contact_id: str) -> None:
         """A contact waits in this line from now on."""
-        if self.ages is None:
-            self.waiting.push(entered_at, contact_id)
-        else:
-            self.waiting.push(-entered_at, contact_id)
-            self.ages.push(entered_at, contact_id)
+        insort(self.waiting, (-entered_at if self.lifo else entered_at, contact_id))
 
-    def remove(self, contact_id: str) -> None:
-        """A contact waits here no more."""
-        self.waiting.remove(contact_id)
-        if self.ages is not None:
-            self.ages.remove(contact_id)
+    def remove(self, entered_at: float, contact_id: str) -> None:
+        """A contact waits here no more; it must have been added with this very instant."""
+        waiting, entry = self.waiting, (-entered_at if self.lifo else entered_at, contact_id)
+        at = bisect_left(waiting, entry)
+        assert waiting[at] == entry, "only who waits here can be taken"
+        del waiting[at]
 
     @property
     def oldest(self) -> Head:
-        """The contact that has the greatest age; the line must not be empty."""
-        return (self.waiting if self.ages is None else self.ages).entries[0]
+        """When the contact of the greatest age entered, and its id; the line must not be empty."""
+        if not self.lifo:
+            return self.waiting[0]
+        key, contact_id = self.waiting[bisect_left(self.waiting, (self.waiting[-1][0], ""))]
+        return (-key, contact_id)
 
     @property
     def staffed(self) -> bool:
@@ -239,29 +233,22 @@ class Matching:
         self.lines: dict[_Key, Line] = {}
         self.groups: dict[_Key, Group] = {}
         self._lifo = policy.discipline is Discipline.LIFO
-        self._group_of: dict[str, Group] = {}
-        self._desks: dict[str, dict[int, Line]] = {}
+        self._serving: dict[_Key, tuple[Bucket, ...]] = {}
+        self.group_of: dict[str, Group] = {}  # by agent
+        self.desks: dict[str, dict[int, Line]] = {}  # by agent and tier: contacts that wait for this agent alone
         self._delays: dict[str, set[float]] = {}
         self._by_skill: dict[str, list[Group]] = {}
         self._profiles = {profile.agent_id: profile for profile in agents}
         for profile in self._profiles.values():
             self._admit(profile)
 
-    def group(self, agent_id: str) -> Group:
-        """The group of an agent of this site."""
-        return self._group_of[agent_id]
-
     def delays(self, queue: str) -> Iterable[float]:
         """The delays with which members see this queue."""
         return self._delays.get(queue, ())
 
-    def desk(self, agent_id: str) -> dict[int, Line]:
-        """The lines, by tier, of contacts that wait for this agent alone."""
-        return self._desks.get(agent_id, _NO_DESK)
-
     def desk_line(self, agent_id: str, rules: QueueRules, tier: int) -> Line:
         """The line of contacts of this tier that wait for this agent alone, from whatever queue."""
-        desk = self._desks.setdefault(agent_id, {})
+        desk = self.desks.setdefault(agent_id, {})
         tier = min(tier, self.tiers - 1)
         if tier not in desk:
             desk[tier] = Line(rules, Named(agent_id), tier, lifo=self._lifo)
@@ -290,7 +277,7 @@ class Matching:
             group = self.groups[key] = self._new_group(profile)
             for queue, membership in (memberships or {}).items():
                 self._delays.setdefault(queue, set()).add(membership.delay_s)
-        self._group_of[profile.agent_id] = group
+        self.group_of[profile.agent_id] = group
 
     def _new_group(self, sample: AgentProfile) -> Group:
         group = Group(sample, self.orders)
@@ -299,22 +286,31 @@ class Matching:
         return group
 
     def _new_line(self, rules: QueueRules, requires: Requirement, delay_s: float, tier: int) -> Line:
-        for atom in atoms(requires):
-            if isinstance(atom, Named) and atom.agent_id in self._group_of:
-                self._isolate(atom.agent_id)
         line = Line(rules, requires, tier, lifo=self._lifo)
+        key = (rules.queue, requires, delay_s)
+        if key not in self._serving:
+            self._serving[key] = self._buckets(rules, requires, delay_s)
+        line.buckets = self._serving[key]
+        for bucket in line.buckets:
+            for group in bucket.groups:
+                group.shelve(line, bucket.rank, bucket.gate, self.tiers)
+        return line
+
+    def _buckets(self, rules: QueueRules, requires: Requirement, delay_s: float) -> tuple[Bucket, ...]:
+        """Who serves the lines, one a tier, of contacts in this queue that require this and are seen by this delay."""
+        for atom in atoms(requires):
+            if isinstance(atom, Named) and atom.agent_id in self.group_of:
+                self._isolate(atom.agent_id)
         better = {AgentOrder.MOST_PROFICIENT: -1, AgentOrder.LEAST_PROFICIENT: 1}.get(rules.agent_order, 0)
         buckets: dict[tuple[int, int], Bucket] = {}
         for group in self._candidates(requires):
             membership, gate = self._part(group.sample, rules)
             if membership is None or membership.delay_s > delay_s or not met(requires, group.sample):
                 continue
-            group.shelve(line, membership.rank, gate, self.tiers)
             level = better * proficiency(requires, group.sample.skills) if better else 0
             bucket = buckets.setdefault((membership.rank, level), Bucket(membership.rank, gate))
             bucket.groups.append(group)
-        line.buckets = [buckets[key] for key in sorted(buckets)]
-        return line
+        return tuple(buckets[key] for key in sorted(buckets))
 
     def _candidates(self, requires: Requirement) -> Iterable[Group]:
         """Groups among which are all that meet the requirement: those with the rarest skill that it insists on."""
@@ -339,18 +335,17 @@ class Matching:
         """Give an agent whom some requirement names a group of their own, which serves all that theirs serves."""
         if (agent_id,) in self.groups:
             return
-        known = self._group_of[agent_id]
+        known = self.group_of[agent_id]
         own = self.groups[(agent_id,)] = self._new_group(self._profiles[agent_id])
-        self._group_of[agent_id] = own
-        stay = (each for each, group in self._group_of.items() if group is known)
+        self.group_of[agent_id] = own
+        stay = (each for each, group in self.group_of.items() if group is known)
         if (other := next(stay, None)) is not None:
             known.sample = self._profiles[other]
-        for line in (*self.lines.values(),):
+        for bucket in (bucket for buckets in self._serving.values() for bucket in buckets):
+            if known in bucket.groups:
+                bucket.groups.append(own)
+        for line in self.lines.values():
             for bucket in line.buckets:
-                if known in bucket.groups:
-                    bucket.groups.append(own)
+                if own in bucket.groups:
                     own.shelve(line, bucket.rank, bucket.gate, self.tiers)
         self._moved(agent_id, known, own)
-
-
-_NO_DESK: dict[int, Line] = {}

@@ -6,7 +6,7 @@ whatever the instant (LIFO: the youngest). The overdue come first, over all rank
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import NamedTuple, TypeAlias
 
@@ -17,11 +17,11 @@ SortKey: TypeAlias = tuple[int, float, float, str]
 
 
 class Next(NamedTuple):
-    """The contact to serve, at which rank, and the heads that were compared."""
+    """The contact to serve, at which rank, and the heads that were compared, each with when it entered."""
 
     contact_id: str
     rank: int
-    heads: tuple[Candidate, ...]
+    heads: Sequence[Candidate]
     overdue: bool
 
 
@@ -32,8 +32,12 @@ class Order:
         self.policy = policy
         ranks = range(len(policy.tiers))
         self.waiting_by_tier = [0 for _ in ranks]
-        self._discipline = policy.discipline
         self._lifo = policy.discipline is Discipline.LIFO
+        self._first: Callable[[list[Candidate], float], Candidate] = {
+            Discipline.STRICT: _first_by_tier,
+            Discipline.LIFO: _first_by_head,
+            Discipline.QUEUE_RATIO: self._first_by_excess,
+        }.get(policy.discipline, self._first_by_score)
         self._slopes = [policy.slope(rank) for rank in ranks]
         self._head_starts_s = [policy.head_start_s(rank) for rank in ranks]
         self._starvation_s = [tier.starvation_s for tier in policy.tiers]
@@ -54,7 +58,7 @@ class Order:
         due_at = self.due_at(tier, entered_at)
         if due_at <= now:
             return (0, due_at, entered_at, contact_id)
-        match self._discipline:
+        match self.policy.discipline:
             case Discipline.STRICT:
                 return (1, tier, entered_at, contact_id)
             case Discipline.LIFO:
@@ -64,58 +68,60 @@ class Order:
             case _:
                 return (1, -self.score(tier, entered_at, now), entered_at, contact_id)
 
-    def next_contact(self, group: Group, desk: Iterable[Line], now: float) -> Next | None:
+    def next_contact(self, group: Group, desk: Collection[Line], now: float) -> Next | None:
         """The contact that an agent of this group serves next, of the group's lines and of their own desk's."""
         best: list[Candidate] = []
-        best_rank = 0
+        rank = 0
         overdue: list[tuple[float, Head, int, int]] = []  # (due at, head, tier, rank): the least first
         for shelf in group.shelves:
             if shelf.gate is not None and not shelf.gate.open:
                 continue
             found = shelf.heads()
             for tier, head in shelf.oldest() if self._lifo else found:
-                if head[0] <= now - self._starvation_s[tier]:
-                    overdue.append((self.due_at(tier, head[0]), head, tier, shelf.rank))
-            if found and not best:
-                best, best_rank = found, shelf.rank
-        for line in desk:
-            if line.waiting.entries:
-                best = [*best, (line.tier, line.waiting.entries[0])]
-                due_at = self.due_at(line.tier, line.oldest[0])
+                due_at = head[0] + self._starvation_s[tier]
                 if due_at <= now:
-                    overdue.append((due_at, line.oldest, line.tier, 0))
+                    overdue.append((due_at, head, tier, shelf.rank))
+            if found and not best:
+                best, rank = found, shelf.rank
+        for line in desk:
+            if line.waiting:
+                best.append((line.tier, line.waiting[0]))
+                oldest = line.oldest
+                due_at = oldest[0] + self._starvation_s[line.tier]
+                if due_at <= now:
+                    overdue.append((due_at, oldest, line.tier, 0))
         if overdue:
             _, head, tier, rank = min(overdue)
             return Next(head[1], rank, ((tier, head),), overdue=True)
         if not best:
             return None
         chosen = best[0] if len(best) == 1 else self._first(best, now)
-        return Next(chosen[1][1], best_rank, tuple(best), overdue=False)
+        if self._lifo:
+            best = [(tier, (-key, contact_id)) for tier, (key, contact_id) in best]
+        return Next(chosen[1][1], rank, best, overdue=False)
 
-    def scores(self, found: Next, now: float) -> tuple[tuple[str, float], ...]:
-        """What was compared, as (contact id, score)."""
-        sign = -1.0 if self._lifo and not found.overdue else 1.0  # a LIFO head is the negative instant
-        return tuple((head[1], self.score(tier, sign * head[0], now)) for tier, head in found.heads)
+    def _first_by_score(self, candidates: list[Candidate], now: float) -> Candidate:
+        slopes, credits_s = self._slopes, self._head_starts_s
+        best = candidates[0]
+        best_score = -inf
+        for candidate in candidates:
+            tier, head = candidate
+            score = slopes[tier] * (now - head[0] + credits_s[tier])
+            if score > best_score or (score == best_score and head < best[1]):
+                best, best_score = candidate, score
+        return best
 
-    def _first(self, candidates: list[Candidate], now: float) -> Candidate:
-        match self._discipline:
-            case Discipline.STRICT:
-                return min(candidates, key=lambda each: (each[0], each[1]))
-            case Discipline.LIFO:
-                return min(candidates, key=lambda each: each[1])
-            case Discipline.QUEUE_RATIO:
-                return min(candidates, key=lambda each: (-self._excess(each[0]), each[1]))
-            case _:
-                slopes, credits_s = self._slopes, self._head_starts_s
-                best = candidates[0]
-                best_score = -inf
-                for candidate in candidates:
-                    tier, head = candidate
-                    score = slopes[tier] * (now - head[0] + credits_s[tier])
-                    if score > best_score or (score == best_score and head < best[1]):
-                        best, best_score = candidate, score
-                return best
+    def _first_by_excess(self, candidates: list[Candidate], _now: float) -> Candidate:
+        return min(candidates, key=lambda each: (-self._excess(each[0]), each[1]))
 
     def _excess(self, tier: int) -> float:
         """By how much the tier's part of the line exceeds its share, in contacts."""
         return self.waiting_by_tier[tier] - self._shares[tier] * sum(self.waiting_by_tier)
+
+
+def _first_by_tier(candidates: list[Candidate], _now: float) -> Candidate:
+    return min(candidates)
+
+
+def _first_by_head(candidates: list[Candidate], _now: float) -> Candidate:
+    return min(candidates, key=lambda each: each[1])

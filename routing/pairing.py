@@ -7,19 +7,19 @@ each is mended where it happens: a contact begins to wait or its reach widens (`
 
 from __future__ import annotations
 
-from itertools import repeat
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from routing.agents import Agent
 from routing.board import Board
 from routing.contacts import Contact
-from routing.ladder import CLOCK_GRAIN_S
-from routing.match import Line
+from routing.ladder import CLOCK_GRAIN_S, Ladder
+from routing.match import Candidate, Line
 from routing.messages import CallbackOver, Diverted, StepTaken
 from routing.model import Activity, AgentOrder, Exit, Outcome, Presence
 from routing.offers import Offer
-from routing.order import Next, SortKey
-from routing.requirement import Requirement, met
+from routing.order import SortKey
+from routing.requirement import met
 from routing.standing import Standing
 from routing.trace import TOLD_MAX, OfferTrace, Why
 
@@ -80,23 +80,21 @@ class Pairing:
         if contact.preferred_until_s > clock_s + CLOCK_GRAIN_S and self._is_preferred_there(contact):
             line = board.matching.desk_line(entered.preferred_agent or "", contact.rules, entered.value_tier)
             return Reach(line, contact.rung, "preferred")
-        index, why, delay_s = ladder.rung(clock_s, contact.rung), "time", ladder.delay_s(clock_s)
-        while ladder.rungs[index].skip and not self._anybody(contact, ladder.rungs[index].requires):
+        index, why = ladder.rung(clock_s, contact.rung), "time"
+        while ladder.rungs[index].skip and not self._anybody(ladder, index):
             if index + 1 == len(ladder.rungs):
                 if exit_to is not None:
                     return Reach(contact.line, index, "unstaffed", exit_to)
                 break
             index, why = index + 1, "unstaffed"
-        requires, experienced = ladder.rungs[index].requires, ladder.rungs[index].experienced
-        if experienced is not None and clock_s + CLOCK_GRAIN_S < ladder.spill_s and self._anybody(contact, experienced):
-            requires = experienced
-        return Reach(board.matching.line(contact.rules, requires, delay_s, entered.value_tier), index, why)
+        early = clock_s + CLOCK_GRAIN_S < ladder.spill_s
+        experienced = early and self._anybody(ladder, index, experienced=True)
+        return Reach(board.line(ladder, index, ladder.delay_s(clock_s), experienced=experienced), index, why)
 
-    def _anybody(self, contact: Contact, requires: Requirement) -> bool:
-        """Whether anybody is logged in who meets this, back-up members who do not see the contact yet included."""
-        longest_s = contact.ladder.delays[-1] if contact.ladder.delays else 0.0
-        line = self._board.matching.line(contact.rules, requires, longest_s, contact.entered.value_tier)
-        return line.staffed
+    def _anybody(self, ladder: Ladder, rung: int, *, experienced: bool = False) -> bool:
+        """Whether anybody is logged in who could serve on this rung, back-up members who do not see it yet included."""
+        longest_s = ladder.delays[-1] if ladder.delays else 0.0
+        return self._board.line(ladder, rung, longest_s, experienced=experienced).staffed
 
     def _place(self, contact: Contact, now: float) -> bool:
         """Bring a contact to its line, and tell its step if that changed; False if it has left its queue instead."""
@@ -144,12 +142,15 @@ class Pairing:
         return any(met(rung.requires, agent.profile) for rung in (rungs[min(contact.rung, len(rungs) - 1)], rungs[-1]))
 
     def _at_desk(self, contact: Contact) -> bool:
-        desk = self._board.matching.desk(contact.entered.preferred_agent or "")
-        return desk.get(contact.line.tier) is contact.line
+        preferred = contact.entered.preferred_agent
+        if preferred is None:
+            return False
+        desk = self._board.matching.desks.get(preferred)
+        return desk is not None and desk.get(contact.line.tier) is contact.line
 
     def offer_to_preferred(self, contact: Contact, agent: Agent, now: float) -> None:
         """Offer a contact in no line to its preferred agent, who is ready."""
-        trace = self._trace(Why.AFFINITY, contact, agent, rank=0, heads=((agent.agent_id, 0.0),), now=now)
+        trace = self._trace(Why.AFFINITY, contact, agent, 0, now, agents=((agent.agent_id, 0.0),))
         self._board.offer(contact, agent, trace, now)
 
     def _offer_to_first(self, contact: Contact, why: Why, now: float) -> bool:
@@ -160,9 +161,7 @@ class Pairing:
             if bucket is None:
                 break
             agent = board.agents[heads[0][2]]
-            trace = self._trace(
-                why, contact, agent, rank=bucket.rank, heads=_standings(contact.line.order, heads), now=now
-            )
+            trace = self._trace(why, contact, agent, bucket.rank, now, agents=_standings(contact.line.order, heads))
             board.offer(contact, agent, trace, now)
             if len(contact.offers) < contact.rules.ring_several:
                 bucket, heads = contact.line.first_agent({**contact.refusals}) if board.idle else (None, [])
@@ -183,13 +182,17 @@ class Pairing:
         if agent.agent_id in board.idle:
             return
         matching = board.matching
-        found = board.order.next_contact(matching.group(agent.agent_id), matching.desk(agent.agent_id).values(), now)
+        desk = matching.desks.get(agent.agent_id)
+        found = board.order.next_contact(matching.group_of[agent.agent_id], desk.values() if desk else (), now)
         if found is None:
             board.list(agent)
             return
         contact = board.contacts[found.contact_id]
         board.pull(contact)
-        board.offer(contact, agent, self._trace_of(found, contact, agent, now), now)
+        trace = self._trace(
+            Why.AGENT_FREE, contact, agent, found.rank, now, contacts=found.heads, overdue=found.overdue
+        )
+        board.offer(contact, agent, trace, now)
 
     def withdraw(self, offer: Offer, outcome: Outcome, now: float) -> None:
         """Take an offer back from a phone that does not answer; its contact waits on, unless another phone rings."""
@@ -204,17 +207,19 @@ class Pairing:
 
     def _miss(self, agent: Agent, now: float) -> None:
         """The agent cannot be asked: who waits for what they no longer are, looks again."""
-        if self._board.matching.desk(agent.agent_id) and not _worth_waiting_for(agent):
-            for line in self._board.matching.desk(agent.agent_id).values():
+        matching = self._board.matching
+        desk = matching.desks.get(agent.agent_id)
+        if desk is not None and not _worth_waiting_for(agent):
+            for line in desk.values():
                 self._look_again(line, now)
-        group = None if agent.retired or agent.staffed else self._board.matching.group(agent.agent_id)
+        group = None if agent.retired or agent.staffed else matching.group_of[agent.agent_id]
         if group is not None and not group.staffed:
             for line in [line for shelf in group.shelves for lines in shelf.tiers for line in lines]:
                 self._look_again(line, now)
 
     def _look_again(self, line: Line, now: float) -> None:
         """Those contacts of a line whose reach is another by now."""
-        for _, contact_id in sorted(line.waiting.live()):
+        for _, contact_id in [*line.waiting]:
             contact = self._board.contacts.get(contact_id)
             if contact is not None and contact.line is line and self.reach(contact, now)[:2] != (line, contact.rung):
                 self.widen(contact, now)
@@ -255,44 +260,35 @@ class Pairing:
 
     # --- why ------------------------------------------------------------------------------------------------------
 
-    def _trace_of(self, found: Next, contact: Contact, agent: Agent, now: float) -> OfferTrace:
-        return self._trace(
-            Why.AGENT_FREE,
-            contact,
-            agent,
-            rank=found.rank,
-            heads=self._board.order.scores(found, now),
-            now=now,
-            overdue=found.overdue,
-        )
-
     def _trace(
         self,
         why: Why,
         contact: Contact,
         agent: Agent,
-        *,
         rank: int,
-        heads: tuple[tuple[str, float], ...],
         now: float,
+        *,
+        contacts: Sequence[Candidate] = (),
+        agents: tuple[tuple[str, float], ...] = (),
         overdue: bool = False,
     ) -> OfferTrace:
-        entered, line = contact.entered, contact.line
-        skills = contact.ladder.rungs[contact.rung].skills
-        excluded = () if contact.not_preferred is None and not contact.refusals else _excluded(contact, agent)
+        entered = contact.entered
         return OfferTrace(
             why,
             contact.rules.queue,
             contact.step_told,
-            line.requires,
+            contact.line.requires,
             rank,
             entered.value_tier,
-            now - entered.entered_at,
-            self._board.order.score(entered.value_tier, entered.entered_at, now),
-            now - agent.ready_since,
-            sum(map(agent.profile.skills.get, skills, repeat(0))),
-            heads,
-            excluded,
+            self._board.order.policy,
+            now,
+            entered.entered_at,
+            agent.ready_since,
+            contact.ladder.rungs[contact.rung].skills,
+            agent.profile.skills,
+            contacts,
+            agents,
+            _excluded(contact, agent) if contact.not_preferred is not None or contact.refusals else (),
             contact.comeback,
             overdue,
         )
@@ -310,7 +306,7 @@ def _excluded(contact: Contact, chosen: Agent) -> tuple[tuple[str, str], ...]:
     told: list[tuple[str, str]] = []
     if contact.not_preferred is not None and contact.entered.preferred_agent is not None:
         told.append((contact.entered.preferred_agent, contact.not_preferred))
-    for offer in reversed(contact.refusals.values()):
+    for offer in reversed([*contact.refusals.values()]):
         if len(told) == TOLD_MAX:
             break
         if offer.outcome is not None and offer.agent_id != chosen.agent_id:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from routing.agents import Agent, AgentSignal
 from routing.board import AGENT, CALLBACK, OFFER, Board
 from routing.comeback import Departed
-from routing.contacts import Away, Contact
+from routing.contacts import NO_REFUSALS, Away, Contact
 from routing.messages import Entered, QueueClosed
 from routing.model import Activity, AgentProfile, Choice, Outcome, Presence
 from routing.offers import Offer
@@ -162,7 +162,7 @@ def _view(board: Board, contact: Contact, now: float) -> ContactView:
         step=contact.step_told,
         rung=contact.rung,
         score=board.order.score(entered.value_tier, entered.entered_at, now),
-        offers=tuple(contact.offers.values()),
+        offers=contact.offers,
         refusals=tuple(contact.refusals.values()),
         not_preferred=contact.not_preferred,
         preferred_until_s=contact.preferred_until_s,
@@ -195,7 +195,7 @@ def restore_board(board: Board, snapshot: Snapshot) -> tuple[Contact, ...]:
                 contact.waiting_since = snapshot.at
             due_at = contact.retry_at if contact.away is Away.RESTING else contact.expires_at
             if due_at is not None:
-                board.deadlines.push(due_at, (CALLBACK, contact.contact_id))
+                board.deadlines.set(due_at, CALLBACK, contact.contact_id)
     for agent in board.agents.values():
         _restore_agent(board, agent, snapshot.at)
     return tuple(_contact(board, view) for view in snapshot.calling)
@@ -219,16 +219,17 @@ def _contact(board: Board, view: ContactView) -> Contact:
 
 
 def _restore_offers(board: Board, contact: Contact, view: ContactView) -> None:
-    for refused in view.refusals:
-        contact.refusals[refused.agent_id] = board.offers[refused.offer_id] = refused
+    contact.refusals = {refused.agent_id: refused for refused in view.refusals} or NO_REFUSALS
+    board.offers.update((refused.offer_id, refused) for refused in view.refusals)
     for offer in view.offers:
         agent = board.agents.get(offer.agent_id)
         if agent is None or agent.activity is not Activity.RESERVED or agent.offer_id is not None:
             continue
-        contact.offers[offer.offer_id] = board.offers[offer.offer_id] = offer
+        contact.offers = (*contact.offers, offer)
+        board.offers[offer.offer_id] = offer
         agent.offer_id = offer.offer_id
         agent.contact_id = offer.contact_id
-        board.deadlines.push(offer.expires_at, (OFFER, offer.offer_id))
+        board.deadlines.set(offer.expires_at, OFFER, offer.offer_id)
 
 
 def _restore_agent(board: Board, agent: Agent, now: float) -> None:
@@ -237,6 +238,6 @@ def _restore_agent(board: Board, agent: Agent, now: float) -> None:
         board.tell(agent, Outcome.FAILED.value)
     until = agent.wrap_up_until if agent.activity is Activity.WRAP_UP else agent.spared_until
     if until is not None:
-        board.deadlines.push(until, (AGENT, agent.agent_id))
+        board.deadlines.set(until, AGENT, agent.agent_id)
     if agent.ready:
         board.list(agent)

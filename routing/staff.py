@@ -44,7 +44,7 @@ class Staff:
         if agent.activity is Activity.WRAP_UP and agent.contact_id is not None:
             self._forecast.ended(agent, now)
             board.decisions.append(WrapUpOver(agent.agent_id, agent.contact_id))
-            board.deadlines.remove((AGENT, agent.agent_id))
+            board.deadlines.drop(AGENT, agent.agent_id)
             if not agent.engaged_outbound:
                 agent.ready_since = now
         board.engage(agent, given.contact_id, AgentSignal.ENGAGED, "engaged", now)
@@ -68,7 +68,7 @@ class Staff:
         agent.wrap_up_until = now + wrap_up_s
         board.tell(agent, "talk_ended")
         if wrap_up_s > 0:
-            board.deadlines.push(agent.wrap_up_until, (AGENT, agent.agent_id))
+            board.deadlines.set(agent.wrap_up_until, AGENT, agent.agent_id)
         else:
             self._wrapped_up(agent.agent_id, now)
 
@@ -85,7 +85,7 @@ class Staff:
         self._forecast.ended(agent, now)
         agent.take(AgentSignal.WRAPPED_UP, now)
         assert contact_id is not None, "wrap-up belongs to a contact"
-        board.deadlines.remove((AGENT, agent_id))
+        board.deadlines.drop(AGENT, agent_id)
         board.decisions.append(WrapUpOver(agent_id, contact_id))
         board.tell(agent, "wrap_up_over")
         self._pairing.free(agent, now)

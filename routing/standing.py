@@ -52,7 +52,11 @@ def standing(agent: Agent, order: AgentOrder) -> Standing:
     return (measure, agent.ready_since, agent.agent_id)
 
 
-def occupancy_after(occupancy: float, elapsed_s: float, *, busy: bool) -> float:
-    """The occupancy after so long all busy or all idle; exponential forgetting keeps it in [0, 1]."""
-    kept = exp(-max(elapsed_s, 0.0) / FORGET_S)
-    return 1.0 - (1.0 - occupancy) * kept if busy else occupancy * kept
+def after_work(occupancy: float, elapsed_s: float) -> float:
+    """The occupancy after so long all busy; exponential forgetting keeps it in [0, 1]."""
+    return 1.0 - (1.0 - occupancy) * exp(-elapsed_s / FORGET_S)
+
+
+def after_rest(occupancy: float, elapsed_s: float) -> float:
+    """The occupancy after so long all idle."""
+    return occupancy * exp(-elapsed_s / FORGET_S)

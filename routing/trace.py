@@ -6,9 +6,11 @@ look at (why some agent far away was not asked) is told on demand by `routing.ex
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from routing.policy import TierPolicy
 from routing.requirement import Requirement, show
 
 TOLD_MAX = 5
@@ -26,10 +28,13 @@ class Why(StrEnum):
 
 
 class OfferTrace(NamedTuple):
-    """One decision. `heads` are what was compared, the winner among them: (id, key).
+    """One decision: what was at hand, and by properties what follows from it.
 
-    For an arrival they are idle agents by the queue's agent order; for a free agent they are contacts, one a value
-    tier, and the key is the score. `excluded`: (agent id, reason) of who might have been expected instead.
+    `made_at` is the instant of the decision, `entered_at` that at which the contact entered, `ready_since` that at
+    which the agent became ready. `asked` are the skills that the contact's step asks for, `skills` what the agent
+    holds. What was compared, the winner among it: for a free agent `contacts`, one a value tier, as (tier, (entered at,
+    contact id)); for a contact that looked for agents `agents`, as (agent id, key by the queue's agent order).
+    `excluded`: (agent id, reason) of who might have been expected instead.
     """
 
     why: Why
@@ -38,20 +43,59 @@ class OfferTrace(NamedTuple):
     requires: Requirement
     rank: int
     value_tier: int
-    wait_s: float
-    score: float
-    idle_s: float
-    proficiency: int
-    heads: tuple[tuple[str, float], ...]
+    policy: TierPolicy
+    made_at: float
+    entered_at: float
+    ready_since: float
+    asked: Sequence[str]
+    skills: Mapping[str, int]
+    contacts: Sequence[tuple[int, tuple[float, str]]] = ()
+    agents: tuple[tuple[str, float], ...] = ()
     excluded: tuple[tuple[str, str], ...] = ()
     comeback: bool = False
     overdue: bool = False
 
+    @property
+    def wait_s(self) -> float:
+        """The contact's age, in seconds."""
+        return self.made_at - self.entered_at
+
+    @property
+    def score(self) -> float:
+        """The contact's score."""
+        return self.policy.score(self.value_tier, self.wait_s)
+
+    @property
+    def idle_s(self) -> float:
+        """How long the agent had been ready, in seconds."""
+        return self.made_at - self.ready_since
+
+    @property
+    def proficiency(self) -> int:
+        """The sum of the levels that the agent holds in the skills asked for."""
+        return sum(self.skills.get(skill, 0) for skill in self.asked)
+
+    @property
+    def heads(self) -> tuple[tuple[str, float], ...]:
+        """What was compared as (id, key); the key of a contact is its score."""
+        scores = ((head[1], self.policy.score(tier, self.made_at - head[0])) for tier, head in self.contacts)
+        return (*scores, *self.agents)
+
     def as_dict(self) -> dict[str, object]:
-        """Plain values under the names above."""
-        told: dict[str, object] = self._asdict()
-        told["why"] = self.why.value
-        told["requires"] = show(self.requires)
-        told["heads"] = [list(head) for head in self.heads]
-        told["excluded"] = [list(each) for each in self.excluded]
-        return told
+        """Plain values."""
+        return {
+            "why": self.why.value,
+            "queue": self.queue,
+            "step": self.step,
+            "requires": show(self.requires),
+            "rank": self.rank,
+            "value_tier": self.value_tier,
+            "wait_s": self.wait_s,
+            "score": self.score,
+            "idle_s": self.idle_s,
+            "proficiency": self.proficiency,
+            "heads": [list(head) for head in self.heads],
+            "excluded": [list(each) for each in self.excluded],
+            "comeback": self.comeback,
+            "overdue": self.overdue,
+        }

@@ -106,7 +106,7 @@ class Visits:
         """Take a contact out of the books; returns the agents whose offers of it are hereby settled."""
         if contact.waits:
             self._board.pull(contact)
-        released = [self._board.rescind(offer, outcome, now)[1] for offer in [*contact.offers.values()]]
+        released = [self._board.rescind(offer, outcome, now)[1] for offer in contact.offers]
         self._callbacks.gone(contact)
         self._board.forget(contact)
         return released
@@ -135,7 +135,7 @@ class Visits:
     def _accepted(self, contact: Contact, agent: Agent, offer: Offer, cause: str, now: float) -> None:
         """The two talk; whoever else is offered the contact is released."""
         board = self._board
-        others = [each for each in contact.offers.values() if each.offer_id != offer.offer_id]
+        others = [each for each in contact.offers if each.offer_id != offer.offer_id]
         released = [board.rescind(each, Outcome.RESCINDED, now)[1] for each in others]
         self._forecast.started(contact, agent, now - offer.made_at, now)
         self._callbacks.accepted(contact)
@@ -148,7 +148,7 @@ class Visits:
         contact, agent = board.contacts[offer.contact_id], board.agents.get(offer.agent_id)
         if contact.waits:
             board.pull(contact)
-        released = [board.rescind(each, Outcome.RESCINDED, now)[1] for each in [*contact.offers.values()]]
+        released = [board.rescind(each, Outcome.RESCINDED, now)[1] for each in contact.offers]
         passed_on: Contact | None = None
         if agent is None or isinstance(agents.NEXT[agent.activity, AgentSignal.ACCEPTED], Race):
             board.forget(contact)
@@ -173,7 +173,7 @@ class Visits:
         for contact in leaving:
             if contact.waits:
                 board.pull(contact)
-            released += [board.rescind(offer, Outcome.RESCINDED, now)[1] for offer in [*contact.offers.values()]]
+            released += [board.rescind(offer, Outcome.RESCINDED, now)[1] for offer in contact.offers]
             self._pairing.divert(contact, given.waiting_to, given.reason, now)
         self._release(released, now)
 
@@ -188,6 +188,6 @@ class Visits:
             return  # somebody answered, or it was told twice
         if contact.waits:
             self._board.pull(contact)
-        released = [self._board.rescind(offer, Outcome.RESCINDED, now)[1] for offer in [*contact.offers.values()]]
+        released = [self._board.rescind(offer, Outcome.RESCINDED, now)[1] for offer in contact.offers]
         self._callbacks.begin(contact, now)
         self._release(released, now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from routing.engine import Acd
 from routing.messages import (
+    CallbackChosen,
     CallbackOver,
     Configured,
     CustomerDialed,
@@ -88,7 +89,8 @@ def an_agent_has_one_offer_and_a_contact_no_more_than_its_queue_rings(moment: Mo
 def the_step_clock_stands_still_while_a_phone_rings(moment: Moment) -> None:
     """It runs by the time passed while the contact waits, and not at all while an offer of it is pending."""
     passed_s = moment.after.at - moment.before.at
-    told_again = moment.given.contact_id if isinstance(moment.given, Entered) else None
+    # Who enters again, or takes up a callback of theirs, goes on with the greater clock.
+    told_again = moment.given.contact_id if isinstance(moment.given, Entered | CallbackChosen) else None
     before = {view.entered.contact_id: view for queue in moment.before.queues for view in queue.waiting}
     touched = {each.contact_id for each in moment.decisions if isinstance(each, MakeOffer | RescindOffer)}
     touched |= {moment.given.offer_id.split(".")[0]} if isinstance(moment.given, OfferSettled) else set()

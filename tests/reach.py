@@ -99,13 +99,12 @@ class Floor:
         return part is not None and part.delay_s <= view.clock_s + GRAIN_S
 
     def waited_for(self, view: ContactView) -> str | None:
-        """The preferred agent whom the contact waits for alone now, if it does."""
+        """The preferred agent whom the contact waits for alone now, if it does; once given up, it waits for all."""
         entered = view.entered
         rules, tier = self.queues[entered.queue], self.tier(view)
         preferred = self.agents.get(entered.preferred_agent or "")
-        if preferred is None or view.clock_s + GRAIN_S >= max(
-            entered.preferred_wait_s, rules.preferred_wait_s, tier.preferred_wait_s
-        ):
+        longest_s = max(entered.preferred_wait_s, rules.preferred_wait_s, tier.preferred_wait_s)
+        if preferred is None or view.clock_s + GRAIN_S >= min(longest_s, view.preferred_until_s):
             return None
         stays = preferred.requested_next is None or preferred.activity is Activity.IDLE
         there = preferred.presence is Presence.AVAILABLE and stays and preferred.reachable
@@ -124,21 +123,19 @@ class Floor:
         )
 
     def may_serve(self, agent_id: str, view: ContactView) -> bool:
-        """Whether the agent, were they ready, may be given this contact, which waits for nobody in particular."""
+        """Whether the agent, were they ready, may be given this contact, which waits."""
         profile = self.profiles.get(agent_id)
-        return profile is not None and self.sees(profile, view) and met(self.wanted(view, self.step_at(view)), profile)
+        if profile is None:
+            return False
+        waited_for = self.waited_for(view)
+        if waited_for is not None:
+            return waited_for == agent_id
+        return self.sees(profile, view) and met(self.wanted(view, self.step_at(view)), profile)
 
     def may_serve_surely(self, agent_id: str, view: ContactView) -> bool:
-        """Whether the agent may be given this contact, by any reading of the rules, now and a moment ago.
-
-        A timer that is due at this very instant need not have been told. And a contact may wait for its preferred
-        agent alone, or wait no more because they went away for a while and came back: then it is surely for the
-        preferred agent, and for them only if they may serve it in either case.
-        """
+        """As `may_serve`, and a moment ago too: a timer that is due at this very instant need not have been told."""
         earlier = replace(view, clock_s=view.clock_s - 3 * GRAIN_S)
-        return self.waited_for(view) in {None, agent_id} and all(
-            self.may_serve(agent_id, each) for each in (view, earlier)
-        )
+        return self.may_serve(agent_id, view) and self.may_serve(agent_id, earlier)
 
     def due_at(self, view: ContactView) -> float:
         """When the contact is overdue."""

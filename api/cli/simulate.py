@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -41,7 +41,10 @@ class CannotSimulate(CallCenterError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The command's options; `site` None means the one of the settings. `day` and `preset` exclude each other."""
+    """The command's options; `site` None means the one of the settings. `day` and `preset` exclude each other.
+
+    `callbacks`: the share of the customers who take one.
+    """
 
     site: Path | None = None
     draft: Path | None = None
@@ -50,6 +53,7 @@ class Asked:
     seed: int = 1
     replications: int = 5
     scale: float = 1.0
+    callbacks: float = 0.0
     plot: Path | None = None
     as_json: bool = False
     progress: bool = True
@@ -106,6 +110,8 @@ def _drawn(settings: Settings, asked: Asked) -> Scenario:
         agents = dict.fromkeys(agent.agent_id for site in sites.values() for agent in site.agents)
         load = over_site(described, next(iter(sites.values())), languages, tuple(agents))
     scaled = load.scaled(asked.scale)
+    if asked.callbacks > 0:
+        scaled = replace(scaled, callbacks=replace(scaled.callbacks, taken=asked.callbacks))
     _check_queues(sites, {kind.queue for kind in load.kinds})
     return Scenario(f"preset {name}", sites, lambda replication: draw(scaled, asked.seed, replication))
 
@@ -115,6 +121,8 @@ async def _recorded(settings: Settings, asked: Asked) -> Scenario:
     assert asked.day is not None
     if asked.scale != 1.0:
         raise CannotSimulate("a recorded day has the customers it had: --scale is for presets")
+    if asked.callbacks > 0:
+        raise CannotSimulate("what customers of a recorded day chose is known: --callbacks is for presets")
     loaded = _sites(settings, asked)
     sites = {shown: acd_configuration(site) for shown, site in loaded.items()}
     running = next(iter(loaded.values()))
@@ -165,8 +173,13 @@ def _simulate(scenario: Scenario, asked: Asked) -> dict[str, list[Record]]:
             if not len(day):
                 raise CannotSimulate("nobody calls on such a day; take a larger --scale")
             for name, site in scenario.sites.items():
-                records[name].append(simulate(site, day, progress=advance))
+                records[name].append(simulate(site, day, announce=_foretells(site, day), progress=advance))
     return records
+
+
+def _foretells(site: Configured, day: Day) -> bool:
+    """Whether anything depends on how well waits are foretold; if not, the time for foretelling them is saved."""
+    return day.callbacks is not None or any(queue.limits.wait_max_s is not None or queue.loans for queue in site.queues)
 
 
 @contextmanager
@@ -199,6 +212,7 @@ def _document(scenario: Scenario, asked: Asked, figures: Mapping[str, _Figures])
         "seed": asked.seed,
         "replications": asked.replications,
         "scale": asked.scale,
+        "callbacks": asked.callbacks,
         "confidence": 0.95,
         "notes": list(scenario.notes),
         "sites": {name: _scopes(found, _summary_body) for name, found in figures.items()},
@@ -240,6 +254,10 @@ SHOWN: Final = (
     ("abandonment", "%"),
     ("occupancy", "%"),
     ("occupancy_gini", ""),
+    ("callbacks", ""),
+    ("callbacks_kept", ""),
+    ("callback_wait_s", "s"),
+    ("callback_slot_kept", "%"),
 )
 
 
@@ -260,8 +278,10 @@ def _rows(figures: Mapping[str, _Figures], changes: Mapping[Scope, Mapping[str, 
         who = scope.name if scope.kind == "all" else f"{scope.kind} {scope.name}"
         for name, unit in SHOWN:
             found = [each.get(scope) for each in figures.values()]
-            if name == "entered":
-                yield (who, name, *("" if each is None else f"{each.counts[name]:.0f}" for each in found))
+            if any(each is not None and name in each.counts for each in found):
+                counts = [None if each is None else each.counts.get(name) for each in found]
+                shown = ["" if count is None else f"{count:.0f}" for count in counts]
+                yield (who if name == "entered" else "", name, *shown)
             elif any(each is not None and name in each.figures for each in found):
                 cells = [
                     "" if each is None or name not in each.figures else _shown(each.figures[name], unit)

@@ -11,13 +11,11 @@ from routing.sizing import TooMuchTraffic, sizing
 
 def answer(given: Mapping[str, float | None], *, as_json: bool) -> Exit:
     """Print what the load needs; USAGE, with every mistake said, if `given` (by the query's names) is not valid."""
+    if (usage := mistaken(given)) is not None:
+        return usage
+    query = _query(given)
     try:
-        query = SizingQuery.model_validate({name: value for name, value in given.items() if value is not None})
         found = SizingBody.model_validate(sizing(**query.model_dump()))
-    except ValidationError as error:
-        for mistake in error.errors():
-            _refuse(".".join(_option(str(name)) for name in mistake["loc"]), mistake["msg"])
-        return Exit.USAGE
     except TooMuchTraffic as error:
         _refuse("--calls-per-hour", str(error))
         return Exit.USAGE
@@ -26,6 +24,21 @@ def answer(given: Mapping[str, float | None], *, as_json: bool) -> Exit:
     else:
         out().print(table(("what", "value", "meaning"), _rows(query, found)))
     return Exit.OK
+
+
+def mistaken(given: Mapping[str, float | None]) -> Exit | None:
+    """USAGE, with every mistake said, if what is given is not valid; None if it is."""
+    try:
+        _query(given)
+    except ValidationError as error:
+        for mistake in error.errors():
+            _refuse(".".join(_option(str(name)) for name in mistake["loc"]), mistake["msg"])
+        return Exit.USAGE
+    return None
+
+
+def _query(given: Mapping[str, float | None]) -> SizingQuery:
+    return SizingQuery.model_validate({name: value for name, value in given.items() if value is not None})
 
 
 def _rows(query: SizingQuery, found: SizingBody) -> Iterator[tuple[str, str, str]]:

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import IntEnum
 from heapq import heappop, heappush
 from typing import TypeAlias
 
-import numpy as np
-
 from routing.engine import Acd
 from routing.messages import (
     AgentChanged,
+    CallbackChosen,
+    CallbackOver,
     Configured,
+    CustomerDialed,
     Decision,
     DeviceChanged,
+    DialCustomer,
+    DialOutcome,
     Diverted,
     Entered,
     Input,
@@ -34,8 +38,10 @@ from routing.messages import (
     Tick,
 )
 from routing.model import RONA, Activity, ExitKind, Outcome, Presence
+from routing.simulate.calling import Calling, Columns, Course
 from routing.simulate.draw import Day, Turn
 from routing.simulate.record import AWAY, BUSY, IDLE, OUT, AgentTime, End, Record
+from routing.simulate.visits import Visits
 
 Observer: TypeAlias = Callable[[float, Input, Sequence[Decision]], None]
 """Told every step: the instant, what the engine was given, what it decided."""
@@ -58,22 +64,34 @@ class _Next(IntEnum):
     REDIAL = 3  # a customer calls again: visit that they gave up
     TURN = 4  # an agent chooses a presence: Turn
     BACK = 5  # an agent is back from RONA: agent id
+    CHOOSE = 6  # a customer would rather be called back: visit
+    DIALED = 7  # an attempt to call a customer back is over: outcome, visit
 
 
 _TICK = Tick()
+_OVER = {"expired": End.EXPIRED, "unreached": End.UNREACHED, "refused": End.REFUSED}
 _STANDING = {Presence.LOGGED_OUT: OUT, Presence.AVAILABLE: IDLE, Presence.AUX: AWAY}
 
 
 def simulate(
-    site: Configured, day: Day, *, observe: Observer | None = None, progress: Progress | None = None
+    site: Configured,
+    day: Day,
+    *,
+    announce: bool = False,
+    observe: Observer | None = None,
+    progress: Progress | None = None,
 ) -> Record:
     """What came of this day under this site.
+
+    With `announce` everybody who must wait is told an estimate, as the floor does; the ACD learns from what then comes,
+    which can move what depends on estimates: bounds on the wait, loans, when to call back. It takes time in proportion
+    to the agents.
 
     It ends when nothing is left to happen: every customer was served, gave up or was sent away, or waits for agents
     who do not come (CLOSING_S). Agents of the day that the site does not have never show up. Raises
     UnknownQueueError if a kind's queue is not one of the site's.
     """
-    run = _Run(site, day, observe)
+    run = _Run(site, day, announce, observe)
     run.all(progress)
     return run.record()
 
@@ -84,7 +102,9 @@ class _Run:
     __slots__ = (
         "_acd",
         "_agents",
+        "_announce",
         "_answered",
+        "_calling",
         "_day",
         "_end",
         "_heap",
@@ -99,13 +119,15 @@ class _Run:
         "_visits",
     )
 
-    def __init__(self, site: Configured, day: Day, observe: Observer | None) -> None:
+    def __init__(self, site: Configured, day: Day, announce: bool, observe: Observer | None) -> None:
         self._acd = Acd(site, 0.0)
         self._step = self._acd.step
         self._day = day
+        self._announce = announce
         self._observe = observe
+        self._calling = Calling(day.callbacks)
         count = len(day)
-        self._visits = _Visits(count)
+        self._visits = Visits(count)
         self._of = list(range(count))  # visit → customer
         self._tries = [0] * count  # visit → how many calls the customer made before
         self._offers_made = [0] * count
@@ -125,7 +147,9 @@ class _Run:
     def all(self, progress: Progress | None) -> None:
         """Let everything happen."""
         heap, arrivals, deadline = self._heap, [*self._day.at_s, math.inf], self._acd.next_at
-        first, acts = 0, (self._answer, self._talk_over, self._give_up, self._redial, self._turn, self._back)
+        first = 0
+        customers, agents = (self._give_up, self._redial), (self._turn, self._back)
+        acts = (self._answer, self._talk_over, *customers, *agents, self._choose, self._dialed)
         while True:
             at = heap[0][0] if heap else math.inf
             arrival = arrivals[first]
@@ -153,7 +177,9 @@ class _Run:
         """What came of it."""
         for time in self._agents.values():
             time.become(time.situation, self._end)
-        return self._visits.record(self._day, self._of, self._tries, self._offers_made, self._agents, self._inputs)
+        called = Columns.of(self._calling.courses, len(self._of))
+        lists = (self._of, self._tries, self._offers_made)
+        return self._visits.record(self._day, *lists, called, self._agents, self._inputs)
 
     def _push(self, at: float, what: int, whom: object, visit: int) -> None:
         self._serial += 1
@@ -169,16 +195,31 @@ class _Run:
         patience_s = self._day.patience_s[self._tries[visit]][customer]
         if patience_s < math.inf:
             self._push(now + patience_s, _Next.GIVE_UP, None, visit)
+        if self._calling.takes(customer) and self._calling.after_s < math.inf:
+            self._push(now + self._calling.after_s, _Next.CHOOSE, None, visit)
         entered = Entered(
             str(visit), kind.queue, kind.requires, kind.value_tier, now, kind.preferred_agent, kind.preferred_wait_s
         )
-        self._give(entered, now)
+        self._tell_entry(entered, visit, now)
 
-    def _give_up(self, _: object, visit: int, now: float) -> None:
+    def _tell_entry(self, entered: Entered, visit: int, now: float) -> None:
+        """A visit joins a queue; if it must wait there, it may be announced how long."""
+        offers = self._offers_made[visit]
+        self._give(entered, now)
+        if self._announce and self._offers_made[visit] == offers and self._visits.end[visit] is End.WAITING:
+            self._visits.announce(visit, self._acd.promise(entered.contact_id, now))
+
+    def _give_up(self, holding: object, visit: int, now: float) -> None:
+        """Patience is over; `holding` is the course of a callback whose customer waits on their phone."""
         if self._visits.end[visit] is not End.WAITING:
             return  # they were answered or sent away in the meantime
+        course = self._calling.courses.get(visit)
+        if course is not holding or (course is not None and not course.on_line):
+            return  # they had hung up already, to be called back
         self._visits.leave(visit, End.ABANDONED, now)
         self._give(Left(str(visit)), now)
+        if course is not None:
+            return
         redial_s = self._day.redial_s[self._tries[visit]][self._of[visit]]
         if redial_s < math.inf:
             self._push(now + redial_s, _Next.REDIAL, None, visit)
@@ -191,6 +232,30 @@ class _Run:
         self._visits.add()
         self._enter(again, now)
 
+    # --- callbacks ------------------------------------------------------------------------------------------------
+
+    def _choose(self, _: object, visit: int, now: float) -> None:
+        """A customer in line takes a callback; they are told when it comes."""
+        if self._visits.end[visit] is End.WAITING and visit not in self._calling.courses:
+            self._calling.courses[visit] = Course(now, self._acd.estimate(str(visit), now))
+            self._give(CallbackChosen(str(visit)), now)
+
+    def _dial(self, dial: DialCustomer, now: float) -> None:
+        visit = int(dial.contact_id)
+        rings_s, outcome = self._calling.dial(visit, self._of[visit], dial.attempt, now)
+        self._push(now + rings_s, _Next.DIALED, outcome, visit)
+
+    def _dialed(self, outcome: object, visit: int, now: float) -> None:
+        assert isinstance(outcome, DialOutcome)
+        course = self._calling.courses[visit]
+        agent_id, course.agent_id = course.agent_id, None
+        if outcome is DialOutcome.ANSWERED and agent_id is not None:
+            self._talk(visit, agent_id, now)
+        elif outcome is DialOutcome.ANSWERED:
+            course.on_line = True
+            self._push(now + self._calling.holds_s, _Next.GIVE_UP, course, visit)
+        self._give(CustomerDialed(str(visit), outcome), now)
+
     # --- agents ---------------------------------------------------------------------------------------------------
 
     def _answer(self, offer_id: object, visit: int, now: float) -> None:
@@ -198,6 +263,15 @@ class _Run:
         agent_id = self._rung.pop(offer_id, None)
         if agent_id is None:
             return  # withdrawn while it rang
+        course = self._calling.courses.get(visit)
+        if course is None or course.on_line:
+            self._talk(visit, agent_id, now)
+        else:
+            course.agent_id = agent_id  # and waits for the customer to pick up
+        self._give(OfferSettled(offer_id, Outcome.ACCEPTED), now)
+
+    def _talk(self, visit: int, agent_id: str, now: float) -> None:
+        """Agent and customer talk from now on; for how long is settled already."""
         self._visits.leave(visit, End.ANSWERED, now, agent_id)
         handle_s = self._day.handle_s[self._answered if self._day.in_order else self._of[visit]]
         if self._day.speed:
@@ -205,7 +279,6 @@ class _Run:
         self._visits.handle_s[visit] = handle_s
         self._answered += 1
         self._push(now + handle_s * (1 - self._day.wrap_up_share), _Next.TALK_OVER, agent_id, visit)
-        self._give(OfferSettled(offer_id, Outcome.ACCEPTED), now)
 
     def _talk_over(self, agent_id: object, visit: int, now: float) -> None:
         assert isinstance(agent_id, str)
@@ -238,6 +311,10 @@ class _Run:
                 self._rung.pop(decision.offer_id, None)
             elif isinstance(decision, Diverted):
                 self._divert(decision, now)
+            elif isinstance(decision, DialCustomer):
+                self._dial(decision, now)
+            elif isinstance(decision, CallbackOver):
+                self._visits.leave(int(decision.contact_id), _OVER[decision.why], now)
 
     def _agent_changed(self, changed: AgentChanged, now: float) -> None:
         agent = self._agents[changed.agent_id]
@@ -256,70 +333,19 @@ class _Run:
             self._push(now + ring_s, _Next.ANSWER, offer.offer_id, visit)
 
     def _divert(self, diverted: Diverted, now: float) -> None:
-        """A rule moves the contact on: to another queue with its age, or out."""
-        visit = int(diverted.contact_id)
-        if diverted.exit_to.kind is not ExitKind.QUEUE:
-            self._visits.leave(visit, End.SENT_AWAY, now)
-            return
-        assert diverted.exit_to.queue is not None
-        kind = self._day.kinds[self._day.kind[self._of[visit]]]
-        entered_at = self._visits.entered_at[visit]
-        self._give(Entered(str(visit), diverted.exit_to.queue, kind.requires, kind.value_tier, entered_at), now)
-
-
-class _Visits:
-    """What is written down of each visit while the day runs; columns, for there are many."""
-
-    __slots__ = ("agent", "end", "entered_at", "handle_s", "left_at", "queue", "waiting")
-
-    def __init__(self, count: int) -> None:
-        self.entered_at = [math.nan] * count
-        self.left_at = [math.inf] * count
-        self.end = [End.WAITING] * count
-        self.agent: list[str | None] = [None] * count
-        self.handle_s = [0.0] * count
-        self.queue = [""] * count
-        self.waiting = 0
-
-    def add(self) -> None:
-        """One visit more."""
-        self.entered_at.append(math.nan)
-        self.left_at.append(math.inf)
-        self.end.append(End.WAITING)
-        self.agent.append(None)
-        self.handle_s.append(0.0)
-        self.queue.append("")
-
-    def entered(self, visit: int, queue: str, now: float) -> None:
-        """The customer joined this queue."""
-        self.waiting += 1
-        self.entered_at[visit] = now
-        self.queue[visit] = queue
-
-    def leave(self, visit: int, end: End, now: float, agent_id: str | None = None) -> None:
-        """The wait is over."""
-        self.waiting -= 1
-        self.left_at[visit] = now
-        self.end[visit] = end
-        self.agent[visit] = agent_id
-
-    def record(
-        self, day: Day, of: list[int], tries: list[int], offers: list[int], agents: dict[str, AgentTime], inputs: int
-    ) -> Record:
-        """All of it, as arrays."""
-        customer = np.array(of, dtype=np.intp)
-        tiers = np.array([kind.value_tier for kind in day.kinds])
-        return Record(
-            customer=customer,
-            tries=np.array(tries),
-            queue=np.array(self.queue, dtype=object),
-            tier=tiers[np.array(day.kind, dtype=np.intp)[customer]] if len(customer) else np.array([], dtype=int),
-            entered_at=np.array(self.entered_at),
-            left_at=np.array(self.left_at),
-            end=np.array(self.end, dtype=np.int8),
-            agent=np.array(self.agent, dtype=object),
-            handle_s=np.array(self.handle_s),
-            offers=np.array(offers),
-            agents=agents,
-            inputs=inputs,
+        """A rule moves the contact on with its age: to another queue, to be called back if they like that, or out."""
+        visit, queue = int(diverted.contact_id), diverted.exit_to.queue or diverted.queue
+        customer, entered_at = self._of[visit], self._visits.entered_at[visit]
+        kind, courses = self._day.kinds[self._day.kind[customer]], self._calling.courses
+        offered = diverted.exit_to.kind is ExitKind.CALLBACK and visit not in courses
+        again = Entered(
+            str(visit), queue, kind.requires, kind.value_tier, entered_at, offers_made=self._offers_made[visit]
         )
+        if diverted.exit_to.kind is ExitKind.QUEUE:
+            self._tell_entry(again, visit, now)
+        elif offered and self._calling.takes(customer):
+            courses[visit] = course = Course(now, None)
+            self._give(replace(again, callback=True, clock_s=now - entered_at), now)
+            course.slot = self._acd.estimate(str(visit), now)
+        else:
+            self._visits.leave(visit, End.SENT_AWAY, now)

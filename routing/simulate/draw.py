@@ -17,10 +17,13 @@ import numpy as np
 
 from routing.model import Presence
 from routing.simulate.durations import LogNormal, Seconds
-from routing.simulate.load import Arrivals, Kind, Load, Roster, Shift
+from routing.simulate.load import Arrivals, Callbacks, Kind, Load, Roster, Shift
 
 RINGS = 4
 """So many offers of a customer ring out at most; the next is answered."""
+
+ATTEMPTS = 5
+"""So many attempts to call a customer back are drawn; any further one goes like the last."""
 
 BREAK = "break"
 """The aux code of a break."""
@@ -36,6 +39,7 @@ class Purpose(IntEnum):
     REDIALS = 5
     RINGING = 6
     AGENTS = 7
+    CALLBACKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,22 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Callees:
+    """Which customers take a callback, and how each attempt to reach them goes; lists by customer.
+
+    `ring_s[k]` is how long the k-th attempt rings until they pick up, inf if they do not within `ring_max_s`; beyond
+    the last list, the last one holds. `refuses`: they pick up, and want no call any more.
+    """
+
+    takes: Sequence[bool]
+    refuses: Sequence[bool]
+    ring_s: Sequence[Sequence[float]]
+    after_s: float
+    ring_max_s: float
+    holds_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """All that is settled beforehand; lists by customer, in the order of their first call.
 
@@ -56,7 +76,7 @@ class Day:
     call of a customer: how long they wait, and how long after giving up they call again (inf: never). `ring_s[k]` is
     how long the k-th offer rings until it is answered, inf if it is not. `in_order`: handling times belong to the
     n-th customer *served*; with one law for all, this leaves the number waiting the same under every policy that
-    never idles an agent, which tells policies apart with far fewer customers.
+    never idles an agent, which tells policies apart with far fewer customers. `callbacks`: None if nobody takes one.
     """
 
     kinds: tuple[Kind, ...]
@@ -71,6 +91,7 @@ class Day:
     wrap_up_share: float = 0.0
     back_s: float = 60.0
     in_order: bool = False
+    callbacks: Callees | None = None
 
     def __len__(self) -> int:
         return len(self.at_s)
@@ -100,6 +121,7 @@ def draw(load: Load, seed: int, replication: int = 0, *, in_order: bool = False)
         wrap_up_share=load.roster.wrap_up_share,
         back_s=load.answering.back_s,
         in_order=in_order,
+        callbacks=_callees(load.callbacks, stream(Purpose.CALLBACKS), count),
     )
 
 
@@ -151,6 +173,19 @@ def _rings(load: Load, lots: np.random.Generator, count: int) -> list[list[float
     ring_s = answering.ring.draw(lots, count).tolist()
     missed = [np.where(lots.random(count) < answering.missed, math.inf, ring_s).tolist() for _ in range(RINGS)]
     return [*missed, ring_s]
+
+
+def _callees(callbacks: Callbacks, lots: np.random.Generator, count: int) -> Callees | None:
+    if callbacks.taken <= 0:
+        return None
+    takes, refuses = lots.random(count) < callbacks.taken, lots.random(count) < callbacks.refused
+    attempts = []
+    for _ in range(ATTEMPTS):
+        ring_s, unreached = callbacks.ring.draw(lots, count), lots.random(count) < callbacks.unreached
+        attempts.append(np.where(unreached | (ring_s > callbacks.ring_max_s), math.inf, ring_s).tolist())
+    return Callees(
+        takes.tolist(), refuses.tolist(), attempts, callbacks.after_s, callbacks.ring_max_s, callbacks.holds_s
+    )
 
 
 def _turns(roster: Roster, seed: int, replication: int) -> list[Turn]:

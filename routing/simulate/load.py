@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from routing.requirement import ANYONE, Requirement
-from routing.simulate.durations import NEVER, Always, Duration
+from routing.simulate.durations import NEVER, Always, Duration, LogNormal
 
 AT_ONCE = Always(0.0)
 DEFAULT_HANDLING = Always(180.0)
+PICKS_UP = LogNormal.of(10.0, 0.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,25 @@ class Roster:
 
 
 @dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Who takes a callback instead of waiting on, and how they are reached.
+
+    A share `taken` of the customers takes one: after waiting `after_s` (inf: only when a rule of the queue sends them
+    out to be called back). Their phone rings for `ring` until they pick up; a share `unreached` of the attempts rings
+    out after `ring_max_s`, and a share `refused` of the customers wants no call any more when they pick up. Who picks
+    up before an agent is there holds for `holds_s`.
+    """
+
+    taken: float = 0.0
+    after_s: float = 60.0
+    ring: Duration = PICKS_UP
+    ring_max_s: float = 30.0
+    unreached: float = 0.2
+    refused: float = 0.0
+    holds_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Everything that a day is drawn from."""
 
@@ -108,6 +128,7 @@ class Load:
     roster: Roster
     redials: Redials = Redials()
     answering: Answering = Answering()
+    callbacks: Callbacks = Callbacks()
 
     def scaled(self, factor: float) -> Load:
         """The same day with `factor` times as many calls; the agents stay."""

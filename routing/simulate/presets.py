@@ -18,7 +18,7 @@ from routing.model import AgentProfile, QueueRules
 from routing.policy import Discipline, Tier, TierPolicy
 from routing.requirement import ANYONE, Held, Requirement, both, met, needing
 from routing.simulate.durations import Duration, Hazard, duration
-from routing.simulate.load import Answering, Arrivals, Kind, Load, Redials, Roster, Shift
+from routing.simulate.load import Answering, Arrivals, Callbacks, Kind, Load, Redials, Roster, Shift
 
 HOUR_S = 3_600.0
 DEFAULT_TIER_SHARES = (0.05, 0.15, 0.3, 0.5)
@@ -113,7 +113,13 @@ def _load(described: Mapping[str, Any], types: Sequence[_Type], tier_shares: Seq
         roster,
         Redials(**described["redials"]),
         Answering(duration(answering["ring"]), answering["missed"], answering["back_s"]),
+        _callbacks(described.get("callbacks", {})),
     )
+
+
+def _callbacks(described: Mapping[str, Any]) -> Callbacks:
+    given = dict(described)
+    return Callbacks(**given | ({"ring": duration(given["ring"])} if "ring" in given else {}))
 
 
 def _arrivals(described: Mapping[str, Any]) -> Arrivals:

@@ -20,6 +20,9 @@ class End(IntEnum):
     ANSWERED = 1
     ABANDONED = 2
     SENT_AWAY = 3  # by a rule of the queue: full, closed, the last step
+    UNREACHED = 4  # a callback, and no attempt reached the customer
+    EXPIRED = 5  # a callback that did not come up in its time
+    REFUSED = 6  # a callback that the customer did not want any more
 
 
 class AgentTime:
@@ -60,7 +63,12 @@ class Record:
     """Columns by visit, in the order in which the visits were made known (first calls, then redials), and the agents.
 
     `queue` is the queue entered first, `tries` how many calls the same customer had made before. `left_at` is inf for
-    who still waited at the end. `inputs` counts the steps of the engine.
+    who still waited at the end. `told` is the estimate announced on entering, None if nothing was. `inputs` counts the
+    steps of the engine.
+
+    Of callbacks: `chosen_at` is nan for who took none, `slot` the estimate of the wait from then on, `dialed_at` the
+    first of `dials` attempts (nan before any), and `held_s` how long agents waited for the customer to pick up.
+    `left_at` is the instant at which customer and agent talk, and `handle_s` counts from there.
     """
 
     customer: NDArray[np.intp]
@@ -73,6 +81,12 @@ class Record:
     agent: NDArray[Any]
     handle_s: NDArray[np.float64]
     offers: NDArray[np.int_]
+    told: NDArray[Any]
+    chosen_at: NDArray[np.float64]
+    slot: NDArray[Any]
+    dialed_at: NDArray[np.float64]
+    dials: NDArray[np.int_]
+    held_s: NDArray[np.float64]
     agents: dict[str, AgentTime]
     inputs: int
 
@@ -92,8 +106,12 @@ class Record:
         }
         return Record(**kept)
 
+    def called_back(self) -> NDArray[np.bool_]:
+        """Which visits took a callback, whatever came of it."""
+        return ~np.isnan(self.chosen_at)
+
     def answered(self) -> NDArray[np.bool_]:
-        """Which visits were answered."""
+        """Which visits were answered: an agent and the customer talked."""
         return np.equal(self.end, End.ANSWERED)
 
     def abandoned(self) -> NDArray[np.bool_]:

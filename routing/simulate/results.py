@@ -3,6 +3,10 @@
 Definitions are the glossary's. Service level: answered within the queue's `answer_in_s` ÷ (entered - short abandons);
 `promise_kept`: the same within the tier's `target_s`. ASA: mean wait of the answered. Abandonment: (abandoned - short)
 ÷ (entered - short). Occupancy: (ring + talk + wrap-up) ÷ (that + idle). Redials are contacts of their own.
+
+Who took a callback counts as entered, and as answered once they talk; waits of the answered are of those who stayed on
+the line, and `callback_wait_s` is from entering to the talk. A callback's slot is kept if the first attempt to call
+came no more than five minutes before the median or after the 90 % quantile of the wait told as it was taken.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from routing.simulate.intervals import Figure, Ratio
 from routing.simulate.record import End, Record
 
 SHORT_ABANDON_S = 5.0
+SLOT_S = 300.0
 BATCHES = 20
 BATCH_VISITS_MIN = 30
 STAFFED_S_MIN = 900.0
@@ -134,11 +139,11 @@ def _summary(site: Configured, pieces: Sequence[Record], days: int) -> Summary:
     ratios = {
         "service_level": _ratio(pieces, lambda r: _in_time(r, _answer_in_s(site, r)), lambda r: ~_short(r)),
         "promise_kept": _ratio(pieces, lambda r: _in_time(r, _target_s(site, r)), lambda r: ~_short(r)),
-        "asa_s": _ratio(pieces, lambda r: np.where(r.answered(), r.wait_s, 0.0), lambda r: r.answered()),
+        "asa_s": _ratio(pieces, lambda r: np.where(_on_line(r), r.wait_s, 0.0), _on_line),
         "abandonment": _ratio(pieces, lambda r: r.abandoned() & ~_short(r), lambda r: ~_short(r)),
     }
     means = {
-        f"wait_p{percent}_s": tuple(_percentile(piece.wait_s[piece.answered()], percent) for piece in pieces)
+        f"wait_p{percent}_s": tuple(_percentile(piece.wait_s[_on_line(piece)], percent) for piece in pieces)
         for percent in PERCENTILES
     }
     counts = {
@@ -150,9 +155,55 @@ def _summary(site: Configured, pieces: Sequence[Record], days: int) -> Summary:
         "still_waiting": sum(int((piece.end == End.WAITING).sum()) for piece in pieces) / days,
         "redials": sum(int((piece.tries > 0).sum()) for piece in pieces) / days,
     }
+    if any(piece.called_back().any() for piece in pieces):
+        counts |= _callback_counts(pieces, days)
+        ratios |= _callback_ratios(pieces)
     figures = {name: ratio.figure() for name, ratio in ratios.items()}
     figures |= {name: intervals.mean(values) for name, values in means.items()}
     return Summary(counts, figures, ratios, means)
+
+
+def _callback_counts(pieces: Sequence[Record], days: int) -> dict[str, float]:
+    """Callbacks taken per day, and what came of them."""
+    return {"callbacks": sum(int(piece.called_back().sum()) for piece in pieces) / days} | {
+        f"callbacks_{name}": sum(int((piece.called_back() & (piece.end == end)).sum()) for piece in pieces) / days
+        for name, end in (
+            ("kept", End.ANSWERED),
+            ("unreached", End.UNREACHED),
+            ("expired", End.EXPIRED),
+            ("refused", End.REFUSED),
+            ("hung_up", End.ABANDONED),
+            ("still_waiting", End.WAITING),
+        )
+    }
+
+
+def _callback_ratios(pieces: Sequence[Record]) -> dict[str, Ratio]:
+    def talked(record: Record) -> _Mask:
+        return record.called_back() & record.answered()
+
+    return {
+        "callback_wait_s": _ratio(pieces, lambda r: np.where(talked(r), r.wait_s, 0.0), talked),
+        "callback_slot_kept": _ratio(pieces, lambda r: slots(r)[1], lambda r: slots(r)[0]),
+        "callback_held_s": _ratio(pieces, lambda r: r.held_s, lambda r: r.called_back()),
+    }
+
+
+def slots(record: Record) -> tuple[_Mask, _Mask]:
+    """Which callbacks were told when they come, and which of these came within SLOT_S of it."""
+    told, kept = np.zeros(len(record), dtype=bool), np.zeros(len(record), dtype=bool)
+    for visit in np.flatnonzero(record.called_back()):
+        slot = record.slot[visit]
+        if slot is not None and np.isfinite(slot.p90_s):
+            told[visit] = True
+            came_s = record.dialed_at[visit] - record.chosen_at[visit]  # nan if it never came
+            kept[visit] = slot.p50_s - SLOT_S <= came_s <= slot.p90_s + SLOT_S
+    return told, kept
+
+
+def _on_line(record: Record) -> _Mask:
+    """Who was answered while they waited on the line."""
+    return record.answered() & ~record.called_back()
 
 
 def _add_agents(summary: Summary, records: Sequence[Record]) -> None:

@@ -228,7 +228,7 @@ class NaiveAcd:
 
     def device(self, agent: NaiveAgent, now: float, *, reachable: bool) -> None:
         agent.reachable = reachable
-        if reachable and agent.spared is not None and agent.spared[1] == "unreachable":
+        if reachable and agent.spared is not None and agent.spared[1] in {"unreachable", "failed"}:
             agent.spared = None
         ringing = next((each for each in self.contacts.values() if each.agent_id == agent.agent_id), None)
         if ringing is not None and not reachable:

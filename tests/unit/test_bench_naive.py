@@ -3,7 +3,7 @@
 from bench.naive import Scan
 from routing.messages import AgentChanged, Configured, Entered, MakeOffer
 from routing.model import Activity, AgentOrder, AgentProfile, Membership, Presence, QueueRules, Step
-from routing.policy import Discipline, Tier, TierPolicy
+from routing.policy import ANY_TIER, Discipline, Tier, TierPolicy
 from routing.requirement import ANYONE, Held
 from routing.trace import OfferTrace, Why
 
@@ -70,7 +70,7 @@ def test_a_step_widens_the_reach() -> None:
 def test_the_step_clock_stands_still_while_an_offer_rings() -> None:
     of = scan(AgentProfile("ann", {}), queues=(QueueRules("orders", steps=(Step(Held("en")), Step(after_s=30.0))),))
     enter(of, "c1", 0.0)
-    why = OfferTrace(Why.ARRIVAL, "orders", 0, ANYONE, 1, 1, 20.0, 20.0, 20.0, 0, ())
+    why = OfferTrace(Why.ARRIVAL, "orders", 0, ANYONE, 1, 1, ANY_TIER, 20.0, 0.0, 0.0, (), {})
     of.told(MakeOffer("c1.o1", "c1", "ann", 20.0, 40.0, why), 20.0)
     assert of.callers["c1"].clock(39.0) == 20.0
 

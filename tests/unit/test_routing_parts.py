@@ -1,9 +1,9 @@
-"""the lazy heap, groups and lines, one agent: the parts of the ACD by themselves."""
+"""Deadlines, groups and lines, one agent: the parts of the ACD by themselves."""
 
 import pytest
 
 from routing.agents import Agent, AgentSignal
-from routing.heap import LazyHeap
+from routing.deadlines import Deadlines
 from routing.match import Matching
 from routing.model import RONA, Activity, AgentOrder, AgentProfile, Choice, Outcome, Presence, QueueRules
 from routing.offers import Offer
@@ -11,37 +11,45 @@ from routing.policy import ANY_TIER
 from routing.requirement import needing
 
 
-def test_the_head_of_a_lazy_heap_is_alive_after_any_removal() -> None:
-    heap: LazyHeap[int, str] = LazyHeap()
-    for key, name in enumerate("abcd"):
-        heap.push(key, name)
-    heap.remove("a")
-    heap.remove("c")
-    assert heap.entries[0] == (1, "b")
-    assert len(heap) == 2
-    assert [heap.pop(), heap.pop()] == [(1, "b"), (3, "d")]
-    assert not heap.entries
+def test_the_first_deadline_stands_after_any_other_is_dropped() -> None:
+    deadlines = Deadlines("x")
+    for at, name in enumerate("abcd"):
+        deadlines.set(at, "x", name)
+    deadlines.drop("x", "a")
+    deadlines.drop("x", "c")
+    deadlines.drop("x", "nobody")
+    assert deadlines.entries[0] == (1.0, "x", "b")
+    assert len(deadlines) == 2
+    assert [deadlines.pop(), deadlines.pop()] == [(1.0, "x", "b"), (3.0, "x", "d")]
+    assert not deadlines.entries
 
 
-def test_an_id_that_died_and_came_back_is_in_the_heap_once_and_under_its_last_key() -> None:
-    heap: LazyHeap[int, str] = LazyHeap()
-    heap.push(0, "first")
-    heap.push(1, "again")
-    heap.push(2, "last")
-    heap.remove("again")
-    heap.push(5, "again")
-    assert [heap.pop(), heap.pop(), heap.pop()] == [(0, "first"), (2, "last"), (5, "again")]
-    assert not heap.entries
+def test_a_deadline_set_again_stands_once_and_at_its_last_instant() -> None:
+    deadlines = Deadlines("xy")
+    deadlines.set(0.0, "x", "first")
+    for at in (1.0, 2.0, 1.0, 5.0):
+        deadlines.set(at, "x", "again")
+    deadlines.set(2.0, "y", "last")
+    deadlines.drop("y", "again")
+    for at in (5.0, 5.0):
+        deadlines.drop("x", "again")
+        deadlines.set(at, "x", "again")
+    assert [deadlines.pop(), deadlines.pop(), deadlines.pop()] == [
+        (0, "x", "first"),
+        (2, "y", "last"),
+        (5, "x", "again"),
+    ]
+    assert not deadlines.entries
 
 
-def test_a_lazy_heap_does_not_keep_its_dead() -> None:
-    heap: LazyHeap[int, int] = LazyHeap()
-    heap.push(-1, -1)
+def test_dropped_deadlines_are_not_kept() -> None:
+    deadlines = Deadlines("x")
+    deadlines.set(-1.0, "x", "first")
     for each in range(10_000):
-        heap.push(each, each)
-        heap.remove(each)
-    assert len(heap) == 1
-    assert len(heap.entries) < 100
+        deadlines.set(each, "x", str(each))
+        deadlines.drop("x", str(each))
+    assert len(deadlines) == 1
+    assert len(deadlines.entries) < 100
 
 
 def test_the_most_proficient_group_with_an_idle_agent_comes_first_and_longest_idle_decides_within() -> None:
@@ -50,13 +58,13 @@ def test_the_most_proficient_group_with_an_idle_agent_comes_first_and_longest_id
     matching = Matching([rules], [*profiles, AgentProfile("mute", {})], ANY_TIER)
     line = matching.line(rules, needing({"en": 1}), 0.0, 0)
     for ready_since, agent_id in [(30.0, "able"), (40.0, "best"), (20.0, "peer"), (1.0, "mute")]:
-        matching.group(agent_id).add(AgentOrder.LONGEST_IDLE, (0.0, ready_since, agent_id))
+        matching.group_of[agent_id].add(AgentOrder.LONGEST_IDLE, (0.0, ready_since, agent_id))
 
     def first(passed_over: set[str]) -> str:
         return line.first_agent(passed_over)[1][0][2]
 
     assert first(set()) == "best"
-    matching.group("best").remove(AgentOrder.LONGEST_IDLE, (0.0, 40.0, "best"))
+    matching.group_of["best"].remove(AgentOrder.LONGEST_IDLE, (0.0, 40.0, "best"))
     assert first(set()) == "peer"
     assert first({"peer"}) == "able"
     assert first({"peer", "able"}) == "peer"
@@ -65,7 +73,7 @@ def test_the_most_proficient_group_with_an_idle_agent_comes_first_and_longest_id
 def test_agents_with_equal_skills_share_a_group() -> None:
     agents = [AgentProfile("a", {"en": 3, "vip": 1}), AgentProfile("b", {"vip": 1, "en": 3})]
     matching = Matching([QueueRules("q")], agents, ANY_TIER)
-    assert matching.group("a") is matching.group("b")
+    assert matching.group_of["a"] is matching.group_of["b"]
 
 
 def agent_in(activity: Activity) -> Agent:

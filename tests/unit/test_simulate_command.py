@@ -108,6 +108,16 @@ def test_the_plot_is_a_picture_of_both_sites(run: Run, draft: Path, tmp_path: Pa
     assert plot.read_bytes() == before
 
 
+def test_customers_take_callbacks_and_it_is_told_what_came_of_them(run: Run) -> None:
+    busy = ("--scale", "1.4", "--replications", "2")
+    running = json.loads(run(*busy, "--callbacks", "0.5", "--json").stdout)["sites"]["running"]["all"]
+    assert running["callbacks"] >= running["callbacks_kept"] > 0
+    assert running["callback_wait_s"]["value"] > running["asa_s"]["value"]
+    assert 0.0 <= running["callback_slot_kept"]["value"] <= 1.0
+    assert "callbacks_kept" in run(*busy, "--callbacks", "0.5").stdout
+    assert "callbacks" not in json.loads(run(*SMALL, "--json").stdout)["sites"]["running"]["all"]
+
+
 def test_a_preset_brings_its_own_center(run: Run) -> None:
     answer = json.loads(run("--preset", "bank-1999", "--replications", "2", "--json").stdout)
     assert list(answer["sites"]["preset"]["tiers"]) == ["priority", "regular"]
@@ -125,6 +135,7 @@ def test_the_bar_goes_to_stderr_and_leaves_the_answer_alone(run: Run) -> None:
         (("--preset", "moon"), "there is no preset 'moon'; there are bank-1999, demo, site-1500"),
         (("--preset", "bank-1999", "--draft", str(DEMO_SITE)), "add --site"),
         (("--day", "2026-11-20", "--scale", "2"), "--scale is for presets"),
+        (("--day", "2026-11-20", "--callbacks", "0.2"), "--callbacks is for presets"),
         (("--scale", "0.001"), "nobody calls"),
         (("--plot", "/nowhere/day.svg", *SMALL), "/nowhere/day.svg"),
     ],
