@@ -45,11 +45,15 @@ class _Server(uvicorn.Server):
 
 
 class ApiServer:
-    """Serves one app. `port` 0 takes a free one; read `port` after start()."""
+    """Serves one app. `port` 0 takes a free one; read `port` after start().
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    With a `listener` (see `listen`) that one is served, and ours in the end to close.
+    """
+
+    def __init__(self, app: FastAPI, host: str, port: int, listener: socket.socket | None = None) -> None:
         self.host = host
         self.port = port
+        self._listener = listener
         # A live feed lasts for ever; left alone, each would keep us until STOP_S is over.
         self._end_feeds: Callable[[], None] = app.state.backend.hub.close
         self._server = _Server(
@@ -68,7 +72,7 @@ class ApiServer:
 
     async def start(self) -> None:
         """Listen; raises ApiPortTaken. Returns when requests are answered."""
-        listener = _listen(self.host, self.port)
+        listener = self._listener or listen(self.host, self.port)
         self.port = listener.getsockname()[1]
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="api")
         self._task.add_done_callback(lambda _: self._server.listening.set())
@@ -93,7 +97,8 @@ class ApiServer:
             await asyncio.wait([self._task], timeout=1.0)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on which callers of the API may knock from now on; raises ApiPortTaken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

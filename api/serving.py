@@ -4,24 +4,33 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from api.app import create_app
 from api.backend import Backend, Health, Part
-from api.server import ApiServer
+from api.control import Control, Front, Living
+from api.hourly_audit import audit_hourly
+from api.server import listen
+from callcenter import audit
+from callcenter.access import external, managed
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.faults import LoginRefused
 from callcenter.asterisk.link import LinkState
 from callcenter.asterisk.telephony import Access, version_of
 from callcenter.blueprint import asterisk_plan
+from callcenter.companions import readiness
 from callcenter.companions.asterisk import AsteriskCompanion
 from callcenter.companions.errors import CompanionError
 from callcenter.companions.plan import chosen_root
 from callcenter.companions.postgres import PostgresCompanion
 from callcenter.config.settings import Settings
 from callcenter.config.site import Site, load_site
+from callcenter.db.journal_status import Room
 from callcenter.errors import ChannelGone, TelephonyError
+from callcenter.handover import control_path
+from callcenter.notify import feed_watchdog, inherited_listener, notify, supervised
+from callcenter.recordings_folders import second_folder
 from callcenter.runtime import CallCenter, Surroundings
 
 UP_S = 20.0  # from the first attempt to reach Asterisk until somebody worries
@@ -41,27 +50,43 @@ def backend_of(center: CallCenter) -> Backend:
         hub=center.hub,
         health=lambda: health_of(center),
         recordings_dir=center.recordings_dir,
+        live_site=center.live_site,
+        customers=center.customers,
+        trunks_in_use=lambda: center.switchboard.trunks_in_use,
+        tally=center.tally,
+        second_recordings_dir=center.recordings.folders.second_path,
     )
 
 
 def health_of(center: CallCenter) -> Health:
     """How every part is, now. The database is not required: calls are served without it."""
-    writer = center.writer.health()
+    writer, recordings = center.writer.health(), center.recordings.state
     ari_up = center.telephony.state is LinkState.UP
     waiting = center.hub.first_after(writer.position)
+    audited = audit.last(center.journal.path.with_name(audit.RESULT))
     return Health(
         parts=(
+            Part("open", ok=not center.draining, required=True, detail="draining" if center.draining else "to callers"),
             Part("ari", ok=ari_up, required=True, detail=f"event link {center.telephony.state.value}"),
             Part("ami", ok=center.telephony.ami_up, required=True, detail="leases and recording"),
-            Part("journal", ok=center.journal.healthy, required=True, detail=str(center.journal.path)),
+            Part("journal", ok=center.journal.accepting, required=True, detail=_of_journal(center)),
             Part("database", ok=writer.away_since is None, required=False, detail=writer.why),
             Part("customers", ok=center.customers.loaded, required=False, detail="callers known by their number"),
+            Part("recordings", ok=not recordings.why, required=False, detail=recordings.why or "into the first folder"),
         ),
         contacts_by_phase=dict(center.contacts_by_phase),
         journal_backlog=center.journal.backlog(),
         writer_lag_s=0.0 if waiting is None else max(0.0, center.clock.now() - waiting.entry.at),
         ari_up=ari_up,
+        audit_findings=None if audited is None else audited.found,
+        recordings=recordings,
+        contacts_lost=center.lost.closed,
     )
+
+
+def _of_journal(center: CallCenter) -> str:
+    room = center.journal.file.room
+    return str(center.journal.path) + ("" if room is Room.PLENTY else f", the disk's room for it is {room.value}")
 
 
 @asynccontextmanager
@@ -73,47 +98,76 @@ async def surroundings(settings: Settings, site: Site, say: Callable[[str], None
         await postgres.start()
         stack.push_async_callback(postgres.stop)
         if settings.asterisk == "external":
-            access = _external(settings)
+            access = external(settings)
             say(f"Asterisk: asking {access.ari_url}")
             await reach(access, settings.app)
-            yield Surroundings(postgres.url, access, settings.recordings_dir or settings.var)
+            recordings_dir = settings.recordings_dir or settings.var
+            second = second_folder(settings, recordings_dir, root=None)
+            yield Surroundings(
+                postgres.url, access, recordings_dir, leave=postgres.leave, keep=postgres.start, second=second
+            )
             return
         root = chosen_root(settings.var, settings.asterisk_root)
         asterisk = AsteriskCompanion(asterisk_plan(settings, site, root=root))
         say("Asterisk: starting")
         await asterisk.start()
         stack.push_async_callback(asterisk.stop)
-        access = Access(
-            ari_url=asterisk.ari_url,
-            ari_user=asterisk.ari_user,
-            ari_password=asterisk.ari_password,
-            ami_host=asterisk.ami_host,
-            ami_port=asterisk.ami_port,
-            ami_user=asterisk.ami_user,
-            ami_password=asterisk.ami_password,
-            sounds=asterisk.sounds_dir_in_asterisk,
-        )
-        yield Surroundings(postgres.url, access, asterisk.recordings_dir)
+        access = managed(asterisk)
+
+        async def adapt(changed: Site) -> Sequence[str]:
+            waiting = await asterisk.adapt(asterisk_plan(settings, changed, root=root))
+            return [f"Asterisk takes {name} when it is started the next time" for name in waiting]
+
+        async def leave() -> None:
+            await postgres.leave()
+            await asterisk.leave()
+
+        async def keep() -> None:
+            await postgres.start()
+            await asterisk.start()
+
+        async def calls() -> int:
+            try:
+                return await readiness.channels(asterisk.ari_url, asterisk.ari_user, asterisk.ari_password)
+            except readiness.NoAnswer:
+                return 0
+
+        second = second_folder(settings, asterisk.recordings_dir, root=root)
+        yield Surroundings(postgres.url, access, asterisk.recordings_dir, adapt, leave, keep, calls, second)
 
 
-async def serve(settings: Settings, *, say: Callable[[str], None], opened: Callable[[Site], None]) -> None:
-    """Serve until SIGINT or SIGTERM. `say` hears each step of the start, `opened` when callers are served."""
+async def serve(
+    settings: Settings, *, say: Callable[[str], None], opened: Callable[[Site], None], take_over: bool = False
+) -> None:
+    """Serve until SIGINT or SIGTERM. `say` hears each step of the start, `opened` when callers are served.
+
+    `take_over`: as the successor of the process that serves now, if there is one. Under a supervisor, SIGTERM ends us
+    alone: what was started beside us goes on, with its calls, and our next start takes it up.
+    """
     site = load_site(settings.site)
     # The journal's thread has to get its turn soon after the disk has answered, or every call waits for 5 ms.
     sys.setswitchinterval(SWITCH_S)
     async with AsyncExitStack() as stack:
+        path = control_path(settings.var, settings.instance)
+        predecessor = await Living.meet(path) if take_over else None
+        if predecessor is None:
+            listener = inherited_listener() or listen(settings.api_host, settings.api_port)
+        else:
+            say(f"service: taking over from pid {predecessor.pid}")
+            stack.callback(predecessor.close)
+            listener = predecessor.listener
+        stack.callback(listener.close)
         beside = await stack.enter_async_context(surroundings(settings, site, say))
-        center = CallCenter(settings, site, beside)
+        center = CallCenter(settings, site, beside, predecessor=predecessor)
         stack.push_async_callback(center.close)
         say("database: schema and customers")
-        await center.open()
-        server = ApiServer(create_app(backend_of(center)), settings.api_host, settings.api_port)
-        await server.start()
-        stack.push_async_callback(server.stop)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, center.stop)
-            stack.callback(loop.remove_signal_handler, number)
+        await center.prepare()
+        if predecessor is None:
+            await center.take_up()
+        front = Front(center, lambda: create_app(backend_of(center)), listener)
+        stack.push_async_callback(front.close)
+        control = Control(path, center, beside, front, None if predecessor is None else predecessor.pid)
+        _obey_signals(stack, center, beside)
         # What is here now stays for good: looking through it again and again for garbage is CPU that callers pay for.
         gc.collect()
         gc.freeze()
@@ -121,7 +175,28 @@ async def serve(settings: Settings, *, say: Callable[[str], None], opened: Calla
         say("service: connecting to Asterisk")
         announce = asyncio.create_task(_announce(center, lambda: opened(site)), name="announce")
         stack.callback(announce.cancel)
-        await center.run(server.wait())
+        await center.run(front.run(), control.run(), feed_watchdog(), audit_hourly(center.clock))
+
+
+def _obey_signals(stack: AsyncExitStack, center: CallCenter, beside: Surroundings) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def end_alone() -> None:
+        await beside.leave()
+        center.stop()
+
+    def stop() -> None:
+        notify("STOPPING=1")
+        center.stop()
+
+    endings: list[asyncio.Task[None]] = []
+    loop.add_signal_handler(signal.SIGINT, stop)
+    if supervised():
+        loop.add_signal_handler(signal.SIGTERM, lambda: endings.append(asyncio.create_task(end_alone())))
+    else:
+        loop.add_signal_handler(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        stack.callback(loop.remove_signal_handler, number)
 
 
 async def reach(access: Access, app: str) -> None:
@@ -156,23 +231,5 @@ async def reach(access: Access, app: str) -> None:
 
 async def _announce(center: CallCenter, opened: Callable[[], None]) -> None:
     await center.up.wait()
+    notify("READY=1")
     opened()
-
-
-def _external(settings: Settings) -> Access:
-    assert settings.ari_url is not None
-    assert settings.ari_user is not None
-    assert settings.ari_password is not None
-    assert settings.ami_user is not None
-    assert settings.ami_password is not None
-    assert settings.sounds_dir is not None
-    return Access(
-        ari_url=settings.ari_url,
-        ari_user=settings.ari_user,
-        ari_password=settings.ari_password.get_secret_value(),
-        ami_host=settings.ami_host,
-        ami_port=settings.ami_port,
-        ami_user=settings.ami_user,
-        ami_password=settings.ami_password.get_secret_value(),
-        sounds=settings.sounds_dir,
-    )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from routing.model import Exit
 
 
@@ -51,3 +53,12 @@ class Closings:
     def restore(self, closings: Mapping[str, tuple[Closing, ...]]) -> None:
         """These hold."""
         self.by_queue = {queue: held for queue, held in closings.items() if held}
+
+
+def closings_in(states: Mapping[str, bytes]) -> dict[str, tuple[Closing, ...]]:
+    """The closings that the journal keeps, by queue."""
+    return {
+        stream.removeprefix("queue/"): msgspec.json.decode(state, type=tuple[Closing, ...])
+        for stream, state in states.items()
+        if stream.startswith("queue/")
+    }

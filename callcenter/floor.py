@@ -20,6 +20,7 @@ from callcenter.closings import Closing, Closings
 from callcenter.contact import commands as ask
 from callcenter.contact import signals as sig
 from callcenter.contact.exit_steps import exit_text
+from callcenter.departures import Departures
 from callcenter.errors import CallCenterError, JournalError
 from callcenter.floor_words import agent_body, concern, entered
 from callcenter.ports import Append, CallbackDialer, DeviceSeen, Entry, Journal, StateChange
@@ -65,6 +66,15 @@ class ChosenPresence:
     aux_code: str | None
 
 
+def presences_in(states: Mapping[str, bytes]) -> dict[str, ChosenPresence]:
+    """The presences that the journal keeps, by agent."""
+    return {
+        stream.removeprefix("agent/"): msgspec.json.decode(state, type=ChosenPresence)
+        for stream, state in states.items()
+        if stream.startswith("agent/")
+    }
+
+
 class Floor:
     """Runs the ACD for one site. `propose` and `inform` deliver to a contact's session.
 
@@ -78,8 +88,10 @@ class Floor:
         self._journal = journal
         self._seqs: dict[str, int] = {}
         self._chosen: dict[str, ChosenPresence] = {}
+        self._offered: dict[str, str] = {}
         self._closings = Closings()
         self._promises = Promises()
+        self._departures = Departures()
         self._inbox: deque[acd.Input] = deque()
         self._working = False
         self._timer: asyncio.TimerHandle | None = None
@@ -93,15 +105,20 @@ class Floor:
         seqs: Mapping[str, int],
         presences: Mapping[str, ChosenPresence],
         talking: Mapping[str, str],
+        offered: Mapping[str, str] | None = None,
         closings: Mapping[str, tuple[Closing, ...]] | None = None,
+        states: Mapping[str, bytes] | None = None,
     ) -> None:
         """Go on where the journal ends.
 
         `seqs`: stream → last seq; `presences`: agent → the presence they chose last; `talking`: agent → contact;
-        `closings`: queue → why it is closed.
+        `offered`: offer that an earlier process made, and that may have been answered meanwhile → agent;
+        `closings`: queue → why it is closed; `states`: all that the journal keeps, for those who may come back.
         """
         now = self._clock.now()
+        departed, gone = self._departures.restored(states or {}, now - self._site.comeback_s)
         self._seqs.update(seqs)
+        self._offered = dict(offered or {})
         agents = tuple(
             AgentView(
                 agent_id=agent_id,
@@ -115,8 +132,9 @@ class Floor:
             for agent_id, chosen in presences.items()
             if agent_id in self._agents
         )
-        self._acd = Acd.restore(self._site, Snapshot(now, (), agents))
+        self._acd = Acd.restore(self._site, Snapshot(now, (), agents, departed=departed))
         self._closings.restore(closings or {})
+        self._save(gone)
         self._keep_closed()
 
     def reconfigure(self, site: acd.Configured, digest: str) -> None:
@@ -180,6 +198,10 @@ class Floor:
                 if outcome in {Outcome.ACCEPTED, Outcome.CALLER_GONE}:
                     self._promises.forget(offer_id.rpartition(".")[0])
                 self._tell(acd.OfferSettled(offer_id, Outcome(outcome)))
+                agent_id = self._offered.pop(offer_id, None)
+                if agent_id is not None and outcome == Outcome.ACCEPTED:
+                    # Answered while nobody served: the ACD of today never made this offer.
+                    self._tell(acd.Engaged(agent_id, offer_id.rpartition(".")[0]))
             case ask.FinishTalk(contact_id, agent_id, wrap_up_s, dropped):
                 self._tell(acd.TalkEnded(agent_id, contact_id, wrap_up_s, dropped))
             case _:
@@ -271,18 +293,21 @@ class Floor:
             while self._inbox:
                 given = self._inbox.popleft()
                 decisions = self._acd.step(given, self._clock.now())
+                self._save(self._departures.changes(given, decisions, self._acd.departures))
                 for decision in decisions:
                     self._obey(decision)
                 if isinstance(given, acd.Entered) and not concern(decisions, given.contact_id):
-                    self._tell_estimate(given.contact_id)
+                    self._tell_estimate(given.contact_id, given.queue)
         finally:
             self._working = False
         self._arm_timer()
 
-    def _tell_estimate(self, contact_id: str) -> None:
+    def _tell_estimate(self, contact_id: str, queue: str) -> None:
         """Who is neither offered nor sent elsewhere at once learns what lies ahead of them."""
-        estimate = self._acd.promise(contact_id, self._clock.now())
+        now = self._clock.now()
+        estimate = self._acd.promise(contact_id, now)
         if estimate is not None:
+            self._promises.begin(contact_id, queue, self._acd.at_work(contact_id, now), estimate, now)
             p50_s, p90_s = (wait_s if isfinite(wait_s) else None for wait_s in (estimate.p50_s, estimate.p90_s))
             mean_s = estimate.mean_s if isfinite(estimate.mean_s) else None
             self.inform(contact_id, sig.Estimated(estimate.position, p50_s, p90_s, mean_s))
@@ -341,10 +366,16 @@ class Floor:
     ) -> None:
         seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
         entry = Entry(stream, seq, self._clock.now(), type_, 1, _encode(body), self._digest, cause)
+        self._save(states, entry)
+
+    def _save(self, states: Sequence[StateChange], *entries: Entry) -> None:
+        if not states and not entries:
+            return
         try:
-            self._journal.append(Append((entry,), states))
+            self._journal.append(Append(entries, states))
         except JournalError as error:
-            log.error("a change on the floor is not recorded", stream=stream, why=str(error))  # noqa: TRY400 - no bug
+            streams = [entry.stream for entry in entries] + [change.stream for change in states]
+            log.error("a change on the floor is not recorded", streams=streams, why=str(error))  # noqa: TRY400 - no bug
 
     # --- time -----------------------------------------------------------------------------------------------------
 

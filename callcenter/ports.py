@@ -35,7 +35,7 @@ class DeviceSeen:
 class ChannelSeen:
     """One live channel as found by a reconcile; `contact_id` is '' if it carries none of ours.
 
-    `role` is caller, agent, or other (not ours to touch).
+    `role` is caller, agent, or other (not ours to touch). `bridge_id`: '' if it is in no bridge, None if not known.
     """
 
     channel_id: str
@@ -45,6 +45,7 @@ class ChannelSeen:
     up: bool
     dialed: str
     caller: str
+    bridge_id: str | None = None
 
 
 class SignalSink(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from callcenter.contact import signals as sig
-from callcenter.contact.model import Contact
+from callcenter.contact.model import Contact, Talk
 from callcenter.ports import CallerAtTheDoor, ChannelSeen
 
 
@@ -60,6 +60,8 @@ def _compare_contact(contact: Contact, seen: dict[str, ChannelSeen], found: Find
         own.add(contact.talk.leg_id)
         if contact.talk.leg_id not in seen:
             found.lost.append((contact.contact_id, sig.AgentLegEnded(contact.talk.leg_id)))
+        elif contact.channel_id in seen and _apart(contact.talk, seen[contact.channel_id], seen[contact.talk.leg_id]):
+            found.lost.append((contact.contact_id, sig.LegsApart(contact.talk.leg_id)))
     for offer in contact.offers:
         leg_id = offer.offer_id
         own.add(leg_id)
@@ -74,3 +76,10 @@ def _compare_contact(contact: Contact, seen: dict[str, ChannelSeen], found: Find
             by = "unknown" if caller is None else "fallback"
             found.lost.insert(0, (contact.contact_id, sig.CallerLeft(by)))
     return own
+
+
+def _apart(talk: Talk, caller: ChannelSeen, leg: ChannelSeen) -> bool:
+    """Whether two who should talk with each other, and could, are not in their bridge."""
+    if not (caller.in_stasis and leg.in_stasis):
+        return False
+    return any(one.bridge_id not in {None, talk.bridge_id} for one in (caller, leg))

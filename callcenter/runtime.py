@@ -2,26 +2,30 @@
 
 Start: journal → what earlier processes left → ARI and AMI → reconcile → accept. Every long-lived task is vital: one
 ends, the process ends and is restarted; Asterisk keeps the callers meanwhile.
+
+A successor of a running process starts in another order: events first, then the journal (docs/operations.md).
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import msgspec
 import structlog
 
+from callcenter import site_customers
 from callcenter.asterisk.telephony import Access, AsteriskTelephony
 from callcenter.blueprint import acd_configuration
 from callcenter.clock import AnchoredClock, Clock
-from callcenter.closings import Closing
+from callcenter.closings import closings_in
 from callcenter.config.settings import Settings
 from callcenter.config.site import Site
+from callcenter.contact.commands import SendToFallback, StopSaying
 from callcenter.contact.model import Contact, Phase
-from callcenter.db.customers import CustomerIndex, CustomerSeed, Known, seed
+from callcenter.db.customers import seed
 from callcenter.db.engine import make_engine
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.migrate import upgrade
@@ -32,12 +36,16 @@ from callcenter.entropy import Entropy
 from callcenter.errors import JournalError
 from callcenter.feed.hub import Hub
 from callcenter.feed.tally import Tally
-from callcenter.floor import ChosenPresence, Floor
+from callcenter.floor import Floor, presences_in
 from callcenter.hours import Hours
 from callcenter.live_site import STREAM as SITE_STREAM
 from callcenter.live_site import LiveSite, Users
-from callcenter.ports import Append, Entry
+from callcenter.lost_contacts import LostContacts
+from callcenter.ports import Append, DeviceSeen, Entry
 from callcenter.reconcile import compare
+from callcenter.recordings_check import RecordingsCheck
+from callcenter.recordings_folders import Folders, SecondFolder
+from callcenter.session import left_behind
 from callcenter.site_history import SiteHistory
 from callcenter.switchboard import Switchboard
 
@@ -54,22 +62,60 @@ ASTERISK_IS_NOT_OURS = (
 CUSTOMERS_S = 3.0
 
 
+# Whether nothing is on its way is looked at this often; longer than QUIET_S a successor is not kept waiting.
+QUIET_LOOK_S = 0.002
+QUIET_S = 1.0
+
+WAITING = frozenset({Phase.IVR, Phase.QUEUED, Phase.CONNECTING, Phase.GOODBYE})
+
+
+async def _nothing() -> None:
+    """Nothing is ours to keep or to leave."""
+
+
+async def _none() -> int:
+    """No call ends with us."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The programs beside us, running: where PostgreSQL is, where Asterisk is, where its recordings lie.
 
     `adapt` gives Asterisk a changed site and answers what waits for its next start, as sentences; None: that Asterisk
-    is not ours to change.
+    is not ours to change. `leave` lets go of what we started, so that it outlives us; `keep` takes it back.
+    `calls` says how many channels an Asterisk has that ends with us. `second` is the second folder of recordings.
     """
 
     database_url: str
     asterisk: Access
     recordings_dir: Path
     adapt: Callable[[Site], Awaitable[Sequence[str]]] | None = None
+    leave: Callable[[], Awaitable[None]] = _nothing
+    keep: Callable[[], Awaitable[None]] = _nothing
+    calls: Callable[[], Awaitable[int]] = _none
+    second: SecondFolder | None = None
+
+    def folders(self, settings: Settings) -> Folders:
+        """Where recordings lie."""
+        return Folders(self.recordings_dir, self.second, settings.recordings_low_mb * 1_000_000)
+
+
+class Predecessor(Protocol):
+    """The running process whose successor we are."""
+
+    async def close_doors(self) -> None:
+        """Let it answer nobody at the API any more; from now on it yields Asterisk's events to us."""
+
+    async def release(self) -> int:
+        """Let it finish what it has begun and let go of the journal; its epoch. Raises CallCenterError."""
 
 
 class CallCenter:
-    """One call center on one Asterisk. `open`, then `run`, then `close`; all in one event loop."""
+    """One call center on one Asterisk. `open`, then `run`, then `close`; all in one event loop.
+
+    With a `predecessor`: `prepare`, then `run`, which takes up what the predecessor releases.
+    """
 
     def __init__(
         self,
@@ -79,32 +125,31 @@ class CallCenter:
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        predecessor: Predecessor | None = None,
     ) -> None:
         self.settings = settings
+        self._predecessor = predecessor
         self.clock = clock or AnchoredClock()
         self.recordings_dir = surroundings.recordings_dir
         self._url = surroundings.database_url
         self._adapt = surroundings.adapt
         entropy = entropy or Entropy()
-        self.journal = SqliteJournal(
-            settings.var / settings.instance / "journal.sqlite",
-            settings.node,
-            self.clock.now(),
-            self._committed,
-            on_refused=self._refused,
-        )
+        path, began_at = settings.var / settings.instance / "journal.sqlite", self.clock.now()
+        self.journal = SqliteJournal(path, settings.node, began_at, self._committed, on_refused=self._refused)
         self.hub: Hub
         self.tally = Tally()
         self._engine = make_engine(self._url)
         self.queries = Queries(self._engine)
         self.tokens = Tokens(self._engine, self.clock)
         self.live_site = self._live_site(site)
-        self.customers = CustomerIndex(
-            self._url, _ranks(site), entropy.stream("customers"), _last_agents(site), _known(site)
-        )
+        self.customers = site_customers.index(self._url, site, entropy.stream("customers"))
         self.writer = Writer(self.journal, self._url, self.clock, entropy.stream("writer"))
+        known = (self.clock, self.journal, self.queries, lambda: self.site.digest)
+        self.recordings = RecordingsCheck(surroundings.folders(settings), *known)
+        self.lost = LostContacts(settings.node, *known, self.writer)
+        rng, prefix = entropy.stream("telephony"), self.recordings.prefix
         self.telephony = AsteriskTelephony(
-            surroundings.asterisk, app=settings.app, lease_s=settings.lease_s, rng=entropy.stream("telephony")
+            surroundings.asterisk, app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
         )
         self.floor = Floor(site=acd_configuration(site), digest=site.digest, clock=self.clock, journal=self.journal)
         self.switchboard = Switchboard(
@@ -115,16 +160,20 @@ class CallCenter:
             telephony=self.telephony,
             customers=self.customers,
             tell_floor=self.floor.tell,
-            on_device=self.floor.device,
-            accepting=lambda: self.journal.accepting and not self._stopping.is_set(),
+            on_device=self._device,
+            accepting=lambda: self.journal.accepting and not self._stopping.is_set() and not self.draining,
         )
         self.hours = Hours(site=lambda: self.site, clock=self.clock, doors=self.floor)
-        self.floor.propose = self.switchboard.propose
-        self.floor.inform = self.switchboard.inform
+        self.floor.propose, self.floor.inform = self.switchboard.propose, self.switchboard.inform
         self.telephony.sink = self.switchboard
         self.telephony.reconcile = self._reconcile
         self._left_behind: list[Contact] = []
         self._stopping = asyncio.Event()
+        self._released = False
+        self._succeeding: asyncio.Task[None] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.draining = False
+        self.taken_up = asyncio.Event()
         self.up = asyncio.Event()
         self.mended = 0
 
@@ -135,54 +184,92 @@ class CallCenter:
 
     async def open(self) -> None:
         """Bring the schema up to date, open the journal, take up what an earlier process left."""
+        await self.prepare()
+        await self.take_up()
+
+    async def prepare(self) -> None:
+        """Bring the schema and the site's customers up to date: all that can be done beside a running predecessor."""
         await upgrade(self._url)
-        await seed(self._url, _seeds(self.site))
+        await seed(self._url, site_customers.seeds(self.site))
+
+    async def take_up(self) -> None:
+        """Open the journal and take up what an earlier process left."""
         await self.journal.open()
         self.hub = Hub(self.journal.position)
         states = await self.journal.live_states()
-        self._left_behind = _contacts(states)
+        self._left_behind = left_behind(states)
         self.floor.restore(
             seqs={**await self.journal.last_seqs("agent/"), **await self.journal.last_seqs("queue/")},
-            presences={
-                stream.removeprefix("agent/"): msgspec.json.decode(state, type=ChosenPresence)
-                for stream, state in states.items()
-                if stream.startswith("agent/")
-            },
-            talking={
-                contact.talk.agent_id: contact.contact_id for contact in self._left_behind if contact.talk is not None
-            },
-            closings={
-                stream.removeprefix("queue/"): msgspec.json.decode(state, type=tuple[Closing, ...])
-                for stream, state in states.items()
-                if stream.startswith("queue/")
-            },
+            presences=presences_in(states),
+            talking={left.talk.agent_id: left.contact_id for left in self._left_behind if left.talk is not None},
+            offered={offer.offer_id: offer.agent_id for left in self._left_behind for offer in left.offers},
+            closings=closings_in(states),
+            states=states,
         )
+        await self.recordings.restore(states, self._left_behind)
+        self.lost.restore(contact.contact_id for contact in self._left_behind)
         for contact in self._left_behind:
             self.switchboard.adopt(contact)
         await self.live_site.begin((await self.journal.last_seqs(SITE_STREAM)).get(SITE_STREAM, 0))
         self.hours.look()
+        self.taken_up.set()
 
     async def run(self, *others: Coroutine[Any, Any, None]) -> None:
         """Serve until `stop`; raises an ExceptionGroup with what ended a vital task. `others` are vital too."""
         async with asyncio.TaskGroup() as vital:
-            tasks = [
-                vital.create_task(_vital(name, task), name=name)
+            self._tasks = {
+                name: vital.create_task(_vital(name, task), name=name)
                 for name, task in (
-                    ("telephony", self.telephony.run()),
+                    ("telephony", self._serve_calls()),
                     ("customers", self.customers.run()),
-                    ("writer", self.writer.run()),
-                    ("hours", self.hours.run()),
+                    ("writer", self._once_taken_up(self.writer.run)),
+                    ("hours", self._once_taken_up(self.hours.run)),
+                    ("recordings", self._once_taken_up(self.recordings.run)),
+                    ("lost contacts", self._once_taken_up(lambda: self.lost.run(self.up))),
                     *((f"other {n}", other) for n, other in enumerate(others)),
                 )
-            ]
+            }
             await self._stopping.wait()
-            await self._flush()
-            for task in tasks:
+            if not self._released:
+                await self._flush()
+            for task in self._tasks.values():
                 task.cancel()
 
     def stop(self) -> None:
         """End `run`: new contacts are refused from now on, what is in the journal goes to the database."""
         self._stopping.set()
+
+    def let_yield(self) -> None:
+        """A successor is about to take the calls' events over; `release` comes next, or `take_back`."""
+        self.telephony.let_yield()
+
+    def take_back(self) -> None:
+        """The successor failed before `release`: all is ours again."""
+        self.telephony.take_back()
+
+    async def release(self) -> int:
+        """Let go of the journal at a moment when nothing is on its way, and end `run`; the epoch that was ours."""
+        await self._quiet()
+        # Nothing may leave from here on: whoever reads the journal next would not know of it.
+        self.telephony.retire()
+        self._released = True
+        users = [self._tasks[name] for name in ("writer", "hours", "recordings", "lost contacts")]
+        for task in users:
+            task.cancel()
+        await asyncio.wait(users)
+        epoch = self.journal.file.epoch
+        await self.journal.close()
+        self._stopping.set()
+        return epoch
+
+    def rescue(self) -> int:
+        """Send everybody who waits to the fallback dialplan, at once; who talks goes on talking. How many were sent."""
+        waiting = [contact for contact in self.switchboard.contacts if contact.phase in WAITING and contact.channel_id]
+        for contact in waiting:
+            if contact.playback_id is not None:  # else Asterisk would let it end first
+                self.telephony.submit(StopSaying(contact.channel_id, contact.playback_id))
+            self.telephony.submit(SendToFallback(contact.channel_id))
+        return len(waiting)
 
     async def close(self) -> None:
         """Close the journal and the pool. Safe after a failed `open`."""
@@ -198,6 +285,28 @@ class CallCenter:
         counts = Counter(contact.phase.value for contact in self.switchboard.contacts)
         return {phase.value: counts[phase.value] for phase in Phase if phase is not Phase.ENDED}
 
+    async def _serve_calls(self) -> None:
+        if self._predecessor is not None:
+            # Everything slow lies behind us when the events begin to come to us.
+            await self.customers.until_loaded(CUSTOMERS_S)
+            await self._predecessor.close_doors()
+        await self.telephony.run()
+
+    async def _once_taken_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await self.taken_up.wait()
+        await work()
+
+    async def _succeed(self, predecessor: Predecessor) -> None:
+        """The events come to us and wait: now the journal, and with it every contact."""
+        former = await predecessor.release()
+        await self.take_up()
+        assert self.journal.file.epoch > former, "an epoch is given once"
+        self.telephony.tell_phones(self.site.agents.keys())
+
+    def _device(self, seen: DeviceSeen) -> None:
+        if self.taken_up.is_set():  # else the floor, once it is restored, is told of every phone
+            self.floor.device(seen)
+
     def _live_site(self, site: Site) -> LiveSite:
         return LiveSite(
             site,
@@ -205,7 +314,7 @@ class CallCenter:
             history=SiteHistory(self.settings.var / self.settings.instance / "sites"),
             clock=self.clock,
             journal=self.journal,
-            users=Users(self._prepare, self._switch, lambda changed: seed(self._url, _seeds(changed))),
+            users=Users(self._prepare, self._switch, lambda changed: seed(self._url, site_customers.seeds(changed))),
         )
 
     async def _prepare(self, before: Site, site: Site) -> Sequence[str]:
@@ -223,14 +332,22 @@ class CallCenter:
     def _switch(self, site: Site) -> None:
         """The site changed: everybody who decides has it now."""
         joining = site.agents.keys() - {agent.agent_id for agent in self.floor.snapshot().agents}
-        # Contacts first: what the floor decides at once is recorded by them, as the new site's decision.
+        # Contacts first: what the floor decides at once, they record as the new site's decision.
         self.switchboard.reconfigure(site)
         self.floor.reconfigure(acd_configuration(site), site.digest)
-        self.customers.reconfigure(_ranks(site), _known(site))
+        self.customers.reconfigure(site_customers.ranks(site), site_customers.known(site))
         self.hours.look()
         self.telephony.tell_phones(joining)
 
+    async def _quiet(self) -> None:
+        """Wait until nothing is on its way, to Asterisk or to the disk; QUIET_S at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_S):
+                while self.telephony.in_flight or not self.journal.idle:  # noqa: ASYNC110 - neither tells
+                    await asyncio.sleep(QUIET_LOOK_S)
+
     async def _flush(self) -> None:
+        await self._quiet()
         if not await self.writer.until(self.journal.position, FLUSH_S):
             log.warning("stopping before all events are in the database; the journal keeps them")
 
@@ -238,6 +355,7 @@ class CallCenter:
         self.hub.publish(committed)
         self.writer.wake()
         self.tally.take(committed)
+        self.recordings.heard(committed)
 
     def _refused(self, item: Append, error: JournalError) -> None:
         """What a contact did could not be remembered, so its commands never left: it can't go on."""
@@ -249,9 +367,14 @@ class CallCenter:
         """Before any event of a new connection is handed on: hear what was missed, take up what was left behind."""
         if not self.up.is_set():
             await self.customers.until_loaded(CUSTOMERS_S)
+        if self._predecessor is not None and not self.taken_up.is_set():
+            if self._succeeding is None:
+                self._succeeding = asyncio.create_task(self._succeed(self._predecessor), name="succeed")
+            await asyncio.shield(self._succeeding)  # a link that is lost meanwhile syncs again; this happens once
         bridges = await self.telephony.bridges()
         channels = await self.telephony.survey()
         found = compare(self.switchboard.contacts, channels, bridges)
+        self.recordings.unseen(contact_id for contact_id, _ in found.lost)
         for contact_id, signal in found.lost:
             self.switchboard.signal(contact_id, signal)
         for contact in self._left_behind:
@@ -263,53 +386,6 @@ class CallCenter:
         self.mended += found.count
         log.info("reconciled", channels=len(channels), differences=found.count)
         self.up.set()
-
-
-def _contacts(states: Mapping[str, bytes]) -> list[Contact]:
-    contacts = []
-    for stream, state in states.items():
-        if not stream.startswith("contact/"):
-            continue
-        try:
-            contacts.append(msgspec.json.decode(state, type=Contact))
-        except msgspec.MsgspecError:
-            log.exception("a contact of an earlier version can't be taken up", stream=stream)
-    return contacts
-
-
-def _ranks(site: Site) -> dict[str, int]:
-    return {tier: rank for rank, tier in enumerate(site.value_tiers)}
-
-
-def _known(site: Site) -> dict[str, Known]:
-    return {
-        customer.customer_id: Known(
-            segment=customer.segment,
-            preferred_agent=customer.preferred_agent,
-            case_owner=customer.case_owner,
-            open_case=customer.open_case,
-            at_risk=customer.at_risk,
-            usage=customer.usage,
-        )
-        for customer in site.customers.values()
-    }
-
-
-def _last_agents(site: Site) -> dict[str, str]:
-    return {known.customer_id: known.last_agent for known in site.customers.values() if known.last_agent is not None}
-
-
-def _seeds(site: Site) -> list[CustomerSeed]:
-    return [
-        CustomerSeed(
-            customer_id=customer.customer_id,
-            name=customer.name,
-            value_tier=customer.value_tier,
-            language=customer.language,
-            phones=(customer.phone,),
-        )
-        for customer in site.customers.values()
-    ]
 
 
 async def _vital(name: str, task: Coroutine[Any, Any, None]) -> None:

@@ -6,7 +6,7 @@ signals, so 10,000 waiting callers cost 10,000 small objects (docs/adr/0005-one-
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -93,7 +93,7 @@ class ContactSession:
     def replan(self, plan: Plan) -> None:
         """The site changed: the contact lives under the new plan; who is in a flow finishes it as they know it."""
         cursor = self.contact.cursor
-        if self.contact.phase is Phase.IVR and cursor is not None:
+        if self.contact.phase is Phase.IVR and cursor is not None and cursor.flow in self._plan.flows:
             plan = replace(plan, flows={**plan.flows, cursor.flow: self._plan.flows[cursor.flow]})
         self._plan = plan
 
@@ -209,3 +209,16 @@ class ContactSession:
 def entry_of(contact: Contact, seq: int, event: ContactEvent, now: float, site: str, cause: str) -> Entry:
     """The journal entry of one event."""
     return Entry(contact.stream, seq, now, event.type, event.version, _encode(event), site, cause)
+
+
+def left_behind(states: Mapping[str, bytes]) -> list[Contact]:
+    """The contacts that an earlier process left in the journal; one that can't be understood is said and left out."""
+    contacts = []
+    for stream, state in states.items():
+        if not stream.startswith("contact/"):
+            continue
+        try:
+            contacts.append(msgspec.json.decode(state, type=Contact))
+        except msgspec.MsgspecError:
+            log.exception("a contact of an earlier version can't be taken up", stream=stream)
+    return contacts

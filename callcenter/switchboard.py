@@ -100,7 +100,7 @@ class Switchboard:
             self._telephony.submit(ask.HangUp(caller.channel_id, "congestion"))  # twice, or our word was lost
             return
         if not self._accepting():
-            log.error("contact refused: the journal is unwritable")
+            log.error("contact refused: no new ones are taken now", channel=caller.channel_id)
             self._telephony.submit(ask.SendToFallback(caller.channel_id))
             return
         now = self._clock.now()

@@ -1,1 +1,1 @@
-"""Recordings: where their files lie (naming) and how two sides become one stereo file (stereo)."""
+"""Recordings: where their files lie, how two sides become one stereo file, whether they hold the talk."""

@@ -1,9 +1,13 @@
-"""Two mono files become one stereo recording while it is sent: caller left, agent right, any byte range."""
+"""Two mono files become one stereo recording while it is sent: caller left, agent right, any byte range.
+
+A recording lies in the first of the recordings folders, or in the second if the first was not fit when it began; it
+may be moved between them, for a reader looks in both.
+"""
 
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -35,7 +39,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class Side:
     """One mono file: where its samples begin and how many there are."""
 
     path: Path
@@ -43,13 +47,18 @@ class _Side:
     samples: int
     rate_hz: int
 
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return self.samples / self.rate_hz
+
 
 @dataclass(frozen=True, slots=True)
 class StereoAudio:
     """A stereo 16-bit wav that exists only while it is read; the shorter side ends in silence."""
 
-    caller: _Side
-    agent: _Side
+    caller: Side
+    agent: Side
 
     @property
     def frames(self) -> int:
@@ -97,12 +106,26 @@ class StereoAudio:
         )
 
 
-def open_stereo(root: Path, caller_file: str, agent_file: str) -> StereoAudio:
-    """The recording of these two files below `root`; blocking. Raises AudioMissing."""
-    caller, agent = (_side(_below(root, name)) for name in (caller_file, agent_file))
+def open_stereo(root: Path, caller_file: str, agent_file: str, second: Path | None = None) -> StereoAudio:
+    """The recording of these two files below `root`, or below `second`; blocking. Raises AudioMissing."""
+    caller, agent = (open_side(root, name, second) for name in (caller_file, agent_file))
     if caller.rate_hz != agent.rate_hz:
         raise AudioMissing(f"the two sides differ in sample rate: {caller.rate_hz} and {agent.rate_hz} Hz")
     return StereoAudio(caller, agent)
+
+
+def open_side(root: Path, name: str, second: Path | None = None) -> Side:
+    """One side, below `root` or else below `second`; blocking. Raises AudioMissing."""
+    return _side(find(root, name, second))
+
+
+def find(root: Path, name: str, second: Path | None = None) -> Path:
+    """The file `name` below `root` or else below `second`; raises AudioMissing if neither has it."""
+    if second is None:
+        return _below(root, name)
+    with suppress(AudioMissing):
+        return _below(root, name)
+    return _below(second, name)
 
 
 def _below(root: Path, name: str) -> Path:
@@ -126,7 +149,7 @@ def _open(path: Path) -> FileIO:
         raise AudioMissing(f"the file {path.name!r} can't be opened: {error.strerror}") from error
 
 
-def _side(path: Path) -> _Side:
+def _side(path: Path) -> Side:
     """Find the samples of a mono 16-bit PCM wav.
 
     Sizes come from the file's length, not from its header: Asterisk writes the header's sizes when it closes the
@@ -147,12 +170,12 @@ def _side(path: Path) -> _Side:
                 raise AudioMissing(f"the file {path.name!r} is not mono 16-bit PCM")
         elif name == b"data" and rate_hz:
             available = max(0, size - at)
-            return _Side(path, at, min(length or available, available) // SAMPLE_BYTES, rate_hz)
+            return Side(path, at, min(length or available, available) // SAMPLE_BYTES, rate_hz)
         at += length + length % 2
     raise AudioMissing(f"the file {path.name!r} holds no audio")
 
 
-def _samples(side: _Side, file: FileIO, frame: int, count: int) -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
+def _samples(side: Side, file: FileIO, frame: int, count: int) -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
     count = max(0, min(count, side.samples - frame))
     raw = os.pread(file.fileno(), count * SAMPLE_BYTES, side.offset + frame * SAMPLE_BYTES) if count else b""
     return np.frombuffer(raw[: len(raw) // SAMPLE_BYTES * SAMPLE_BYTES], dtype="<i2")

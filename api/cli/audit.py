@@ -22,17 +22,25 @@ SPAN = timedelta(days=1)
 
 
 async def events(
-    settings: Settings, since: datetime | None, until: datetime | None, cel: Path | None, *, as_json: bool
+    settings: Settings,
+    since: datetime | None,
+    until: datetime | None,
+    cel: Path | None,
+    *,
+    cel_optional: bool = False,
+    as_json: bool,
 ) -> Exit:
     """Audit the contacts that began in the span (the last day, if none is given); FINDING if anything is wrong.
 
-    Without a CEL file, I2 can't be proved, which is a finding too. Raises DatabaseError, CompanionError.
+    Without a CEL file, I2 can't be proved, which is a finding too, unless it is optional. Raises DatabaseError,
+    CompanionError.
     """
     now = AnchoredClock().now()
     to_at = now if until is None else until.astimezone().timestamp()
     from_at = to_at - SPAN.total_seconds() if since is None else since.astimezone().timestamp()
     report = Report(from_at, to_at, now)
-    witness = await _witness(report, cel or cel_path(settings))
+    path = cel or cel_path(settings)
+    witness = None if cel_optional and path is None else await _witness(report, path)
     journal: JournalEvidence | None
     try:
         journal = await asyncio.to_thread(journal_evidence, journal_path(settings))

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from callcenter.companions.errors import CompanionError
 from callcenter.errors import CallCenterError, DatabaseError
+from callcenter.handover import NotRunning
 
 
 class Exit(IntEnum):
@@ -23,10 +24,17 @@ class Exit(IntEnum):
     UNREACHABLE = 4
 
 
+class ServiceAway(CallCenterError):
+    """The running service was asked, and does not answer."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"the service does not answer at {url} ({why}); start it with 'callcenter run'")
+
+
 def exit_code_of(error: CallCenterError) -> Exit:
     """The exit code for a fault we foresaw."""
     match error:
-        case DatabaseError():
+        case DatabaseError() | ServiceAway() | NotRunning():
             return Exit.UNREACHABLE
         case CompanionError():
             return Exit.MISSING

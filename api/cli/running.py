@@ -14,8 +14,11 @@ from callcenter.config.settings import Settings
 from callcenter.errors import CallCenterError
 
 
-def run(settings: Settings) -> Exit:
-    """Serve until Ctrl-C or SIGTERM; what ended it otherwise is said, and decides the exit code."""
+def run(settings: Settings, *, take_over: bool = False) -> Exit:
+    """Serve until Ctrl-C or SIGTERM; what ended it otherwise is said, and decides the exit code.
+
+    `take_over`: from the process that serves now, if there is one.
+    """
     logs.configure(settings.log_level)
     code = Exit.OK
     try:
@@ -25,6 +28,7 @@ def run(settings: Settings) -> Exit:
                     settings,
                     say=lambda step: err().print(step, markup=False),
                     opened=lambda site: err().print(closing_screen(settings, site)),
+                    take_over=take_over,
                 )
             )
     except* CallCenterError as group:

@@ -44,6 +44,9 @@ def audit_events(
     since: Annotated[datetime | None, typer.Option("--from", formats=FORMATS, help="From then on.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", formats=FORMATS, help="Before then.")] = None,
     cel: Annotated[Path | None, typer.Option(help="Asterisk's CEL file, if it is not where ours is.")] = None,
+    cel_optional: Annotated[
+        bool, typer.Option("--cel-optional", help="If no CEL file is known, say so: it is no finding then.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Prove from journal, database and CEL that no event of the contacts begun in the span is lost or doubled.
@@ -52,4 +55,6 @@ def audit_events(
     """
     from api.cli import audit  # noqa: PLC0415 - heavy, see main.py
 
-    raise typer.Exit(asyncio.run(audit.events(load_settings(), since, until, cel, as_json=as_json)))
+    raise typer.Exit(
+        asyncio.run(audit.events(load_settings(), since, until, cel, cel_optional=cel_optional, as_json=as_json))
+    )

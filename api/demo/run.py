@@ -102,7 +102,10 @@ def _logging_to(path: Path, level: str) -> Iterator[None]:
     with path.open("w") as sink:
         with contextlib.redirect_stderr(sink):
             logs.configure(level)
-        yield
+        try:
+            yield
+        finally:
+            logs.finish()
 
 
 def _tell(review: Review, settings: Settings, *, as_json: bool) -> None:

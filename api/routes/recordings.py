@@ -43,7 +43,8 @@ async def audio(
     """The audio as a stereo wav, caller left, agent right; a recording still running plays as far as it is."""
     row = await recording_for(backend.queries, viewer, recording_id)
     try:
-        sound = await asyncio.to_thread(open_stereo, backend.recordings_dir, row.caller_file, row.agent_file)
+        folders = (backend.recordings_dir, backend.second_recordings_dir)
+        sound = await asyncio.to_thread(open_stereo, folders[0], row.caller_file, row.agent_file, folders[1])
     except AudioMissing as error:
         log.warning("audio missing", recording_id=row.recording_id, error=str(error))
         raise Problem(

@@ -132,6 +132,14 @@ class Ari:
         """Stop a playback; one that has ended is fine."""
         await self._ask("DELETE", f"/playbacks/{quote(playback_id, safe='')}", playback_id)
 
+    async def plays(self, playback_id: str) -> bool:
+        """Whether a playback plays, or waits for its turn; Asterisk forgets those that have ended."""
+        try:
+            await self._ask("GET", f"/playbacks/{quote(playback_id, safe='')}", playback_id)
+        except ChannelGone:
+            return False
+        return True
+
     async def start_music(self, channel_id: str, music_class: str) -> None:
         """Music on hold. A class that does not exist is silence, and Asterisk does not say so."""
         await self._ask("POST", f"{_channel(channel_id)}/moh?{urlencode({'mohClass': music_class})}", channel_id)

@@ -32,12 +32,16 @@ SYNCING_MAX = 100_000
 
 
 class LinkState(enum.Enum):
-    """How far we are with Asterisk; commands may leave when it is UP."""
+    """How far we are with Asterisk; commands may leave when it is UP or YIELDED.
+
+    YIELDED: a successor has the events now, and what we asked before may still be finished.
+    """
 
     DOWN = "down"
     CONNECTING = "connecting"
     SYNCING = "syncing"
     UP = "up"
+    YIELDED = "yielded"
 
 
 class Link:
@@ -73,6 +77,18 @@ class Link:
         self._buffer: list[Event | Unknown] = []
         self._was_up = False
         self._attempt = 0
+        self._yields = False
+        self._take_back = asyncio.Event()
+
+    def let_yield(self) -> None:
+        """From now on a process that takes the application over is our successor: YIELDED, not AppReplaced."""
+        self._yields = True
+        self._take_back.clear()
+
+    def take_back(self) -> None:
+        """The successor failed: the application is ours again, by a new connection if it was yielded."""
+        self._yields = False
+        self._take_back.set()
 
     async def run(self) -> None:
         """Never returns. Raises AppReplaced (another process took over), LoginRefused (the first time)."""
@@ -85,11 +101,15 @@ class Link:
                         raise
                     log.exception("ari login refused")
                 except AppReplaced:
-                    raise
+                    if not self._yields:
+                        raise
                 except (TelephonyError, aiohttp.ClientError, TimeoutError) as error:
                     log.warning("ari link lost", extra={"cause": f"{type(error).__name__}: {error}"})
                 finally:
                     self._enter(LinkState.DOWN)
+                if self._yields:  # however it ended: to connect again would take it from the successor
+                    self._enter(LinkState.YIELDED)
+                    await self._take_back.wait()
                 await asyncio.sleep(backoff_s(self._attempt, self._rng))
                 self._attempt += 1
 

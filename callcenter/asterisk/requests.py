@@ -3,7 +3,7 @@
 import contextlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from callcenter.asterisk.ami import AmiClient
@@ -52,10 +52,16 @@ _UNDIALABLE = re.compile(r"[^0-9A-Za-z+*#_.-]")
 
 
 class Requests:
-    """Carries out one command at a time for whoever asks; may be asked for many at once."""
+    """Carries out one command at a time for whoever asks; may be asked for many at once.
 
-    def __init__(self, ari: Ari, ami: AmiClient, leases: Leases, *, sounds: str) -> None:
+    `recordings` says what to put before a recording's file names: nothing, or another folder as Asterisk sees it.
+    """
+
+    def __init__(
+        self, ari: Ari, ami: AmiClient, leases: Leases, *, sounds: str, recordings: Callable[[], str] = str
+    ) -> None:
         self._ari = ari
+        self._recordings = recordings
         self._sounds = sounds
         self._ami = ami
         self._leases = leases
@@ -141,7 +147,8 @@ class Requests:
         for file in (command.caller_file, command.agent_file):
             assert _FILE.fullmatch(file), "a recording's file name has no blanks, brackets or parent folders"
         # Received is what the caller says; transmitted is what the caller hears.
-        options = f"r({command.caller_file})t({command.agent_file})"
+        folder = self._recordings()
+        options = f"r({folder}{command.caller_file})t({folder}{command.agent_file})"
         await self._ami.mixmonitor(command.channel_id, "", options)
 
     async def _stop_recording(self, channel_id: str) -> None:

@@ -9,7 +9,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,8 +23,8 @@ from callcenter.asterisk.link import Link, LinkState
 from callcenter.asterisk.phones import Phones
 from callcenter.asterisk.requests import Requests
 from callcenter.asterisk.translate import ALLOWED, Addressed, LeftStasis, Stranger, Translator, is_leg, is_ours
-from callcenter.contact.commands import DropBridge, HangUp, TelephonyCommand, lanes, subject
-from callcenter.contact.signals import CommandFailed
+from callcenter.contact.commands import DropBridge, HangUp, Say, TelephonyCommand, lanes, subject
+from callcenter.contact.signals import CommandFailed, PromptEnded
 from callcenter.errors import ChannelGone, TelephonyError
 from callcenter.ports import CallerAtTheDoor, ChannelSeen, DeviceSeen, SignalSink
 
@@ -61,12 +61,21 @@ class AsteriskTelephony:
     """Implements ports.Telephony; construct it inside the event loop, set `sink` and `reconcile`, then `run` it.
 
     `reconcile` runs at every (re)connect, before any event is handed to `sink` and before any command leaves.
+    `recordings` says what to put before the file names of a recording that begins now.
     """
 
     sink: SignalSink
     reconcile: Callable[[], Awaitable[None]]
 
-    def __init__(self, access: Access, *, app: str, lease_s: float, rng: random.Random) -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        app: str,
+        lease_s: float,
+        rng: random.Random,
+        recordings: Callable[[], str] = str,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._ari = Ari(access.ari_url, access.ari_user, access.ari_password, app=app)
         self._phones = Phones(self._phone_seen)
@@ -80,7 +89,7 @@ class AsteriskTelephony:
             on_state=self._ami_state,
         )
         self._leases = Leases(self._ami, lease_s=lease_s)
-        self._requests = Requests(self._ari, self._ami, self._leases, sounds=access.sounds)
+        self._requests = Requests(self._ari, self._ami, self._leases, sounds=access.sounds, recordings=recordings)
         self._translator = Translator()
         self._link = Link(
             self._ari,
@@ -94,6 +103,7 @@ class AsteriskTelephony:
         self._group: asyncio.TaskGroup | None = None
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._in_flight = 0
+        self._said: dict[str, bool] = {}  # playbacks whose end we did not hear → whether Asterisk took them
         self._rng = rng
         self._sockets: asyncio.Task[None] | None = None
 
@@ -123,6 +133,20 @@ class AsteriskTelephony:
     def leases_held(self) -> int:
         """Callers whose lease we renew."""
         return self._leases.held
+
+    # A successor -----------------------------------------------------------------------------------
+
+    def let_yield(self) -> None:
+        """A successor is about to take the application over; what we asked until then is still finished."""
+        self._link.let_yield()
+
+    def take_back(self) -> None:
+        """The successor failed: events come to us again, after a reconcile if they had not."""
+        self._link.take_back()
+
+    def retire(self) -> None:
+        """Ask nothing any more: somebody else decides now."""
+        self._group = None
 
     # Out -----------------------------------------------------------------------------------------
 
@@ -173,7 +197,11 @@ class AsteriskTelephony:
             if not self._up.is_set():
                 async with asyncio.timeout(GATE_S):
                     await self._up.wait()
+            if isinstance(command, Say):
+                self._said[command.playback_id] = False
             await self._requests.carry_out(command)
+            if isinstance(command, Say) and command.playback_id in self._said:
+                self._said[command.playback_id] = True
         except ChannelGone:
             self._failed(command, "gone", gone=True)
         except Unreachable:
@@ -193,6 +221,7 @@ class AsteriskTelephony:
     def _failed(self, command: TelephonyCommand, reason: str, *, gone: bool = False) -> None:
         name = type(command).__name__
         about = subject(command)
+        self._said.pop(about, None)
         self.counts[f"failed.{name}"] += 1
         log.info("command failed", extra={"command": name, "resource": about, "reason": reason})
         self.sink.signal(about, CommandFailed(name, about, reason, gone=gone))
@@ -207,6 +236,7 @@ class AsteriskTelephony:
                     self.counts[f"unknown.{event.kind}"] += 1
                     log.debug("unknown event", extra={"kind": event.kind, "why": event.why})
             case Addressed(resource_id, signal):
+                self._said.pop(resource_id, None)
                 self.sink.signal(resource_id, signal)
             case LeftStasis(channel_id, signal):
                 self._leases.forget(channel_id)
@@ -227,7 +257,9 @@ class AsteriskTelephony:
 
     async def survey(self) -> Sequence[ChannelSeen]:
         """Every live channel of our application or with our contact's id, sorted by id, for a reconcile."""
-        seen = [_seen(channel, self._ari.app) for channel in await self._ari.channels()]
+        channels = await self._ari.channels()
+        joined = {channel_id: bridge.id for bridge in await self._ari.bridges() for channel_id in bridge.channels}
+        seen = [replace(channel_seen(each, self._ari.app), bridge_id=joined.get(each.id, "")) for each in channels]
         return sorted((one for one in seen if one.role), key=lambda one: one.channel_id)
 
     async def bridges(self) -> Sequence[str]:
@@ -243,9 +275,16 @@ class AsteriskTelephony:
         if version >= SOCKETS_SINCE and self._sockets is None:
             self._sockets = self._spawn(self._ari.keep_sockets(self._rng), "sockets for requests")
         await self.reconcile()
+        await self._hear_ends()
+
+    async def _hear_ends(self) -> None:
+        """Prompts that ended while nobody heard it, or their callers would wait in silence for what comes next."""
+        for playback_id in [playback_id for playback_id, taken in self._said.items() if taken]:
+            if not await self._ari.plays(playback_id) and self._said.pop(playback_id, False):
+                self.sink.signal(playback_id, PromptEnded(playback_id))
 
     def _link_state(self, state: LinkState) -> None:
-        if state is LinkState.UP:
+        if state in {LinkState.UP, LinkState.YIELDED}:
             self._up.set()
         else:
             self._up.clear()
@@ -291,7 +330,7 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _seen(channel: Channel, app: str) -> ChannelSeen:
+def channel_seen(channel: Channel, app: str) -> ChannelSeen:
     """A channel in our words; its role is '' when it has nothing to do with us."""
     variables = channel.channelvars or {}
     contact_id = str(variables.get("CC_CONTACT") or "")

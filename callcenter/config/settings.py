@@ -16,6 +16,7 @@ from callcenter.errors import CallCenterError
 PREFIX: Final = "CALLCENTER_"
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
+_PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/-]{1,200}")
 # What an external Asterisk must be told to us; AMI's host and user have sensible defaults.
 _EXTERNAL_NEEDS: Final = (
     "ari_url",
@@ -67,6 +68,12 @@ class Settings(BaseSettings):
     ami_user: str | None = Field(None, description="external: AMI user")
     ami_password: SecretStr | None = Field(None, description="external: AMI password")
     recordings_dir: Path | None = Field(None, description="external: where its MixMonitor writes, as we see it")
+    recordings_fallback: Path | None = Field(
+        None, description="second folder for recordings, on another disk: used while the first one is not fit"
+    )
+    recordings_low_mb: int = Field(
+        1000, ge=1, description="with less free on its disk, a recordings folder is not recorded into"
+    )
     sounds_dir: str | None = Field(None, description="external: folder of the site's prompts, as that Asterisk sees it")
     app: str = Field("callcenter", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of our Stasis application")
     lease_s: int = Field(30, ge=5, le=3600, description="seconds after which an uncared-for caller is rescued")
@@ -77,7 +84,7 @@ class Settings(BaseSettings):
     def _any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("var", "site", "asterisk_root", "recordings_dir", mode="after")
+    @field_validator("var", "site", "asterisk_root", "recordings_dir", "recordings_fallback", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -87,6 +94,13 @@ class Settings(BaseSettings):
     def _existing(cls, value: Path) -> Path:
         if not value.is_dir():
             raise ValueError("there is no such directory")
+        return value
+
+    @field_validator("recordings_fallback", mode="after")
+    @classmethod
+    def _plain_path(cls, value: Path | None) -> Path | None:
+        if value is not None and not _PLAIN_PATH.fullmatch(str(value)):
+            raise ValueError("use a path of letters, digits, '.', '_', '-' and '/': Asterisk's options allow no others")
         return value
 
     @field_validator("instance", "node")

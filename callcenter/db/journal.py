@@ -160,6 +160,11 @@ class SqliteJournal:
         return self.healthy and self.file.room is not Room.CRITICAL
 
     @property
+    def idle(self) -> bool:
+        """Whether every append is on the disk and told."""
+        return self._waiting == 0
+
+    @property
     def position(self) -> int:
         """The position of the last committed event."""
         return self._position

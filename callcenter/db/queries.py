@@ -155,6 +155,13 @@ class Queries:
         ours = (contact_event.c.day == day, contact_event.c.contact_id == contact_id)
         return await self._events(_contact_events().where(*ours).order_by(contact_event.c.seq))
 
+    async def open_contacts(self, node: str, started_from: float, started_to: float) -> tuple[ContactRow, ...]:
+        """Contacts of the node that began in that time and were never closed, oldest first; at most PAGE_MAX."""
+        wanted = _conditions(ContactFilter(started_from, started_to))
+        ours = select(contact).where(*wanted, contact.c.node == node, contact.c.closed.is_(False))
+        ordered = ours.order_by(contact.c.started_at, contact.c.contact_id).limit(PAGE_MAX)
+        return tuple(await self._rows(ContactRow, contact, ordered))
+
     async def recordings(self, contact_id: str) -> tuple[RecordingRow, ...]:
         """The recordings of a contact, earliest first."""
         if not _is_uuid(contact_id):

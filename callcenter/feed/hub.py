@@ -171,6 +171,10 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.wake()
 
+    def reopen(self) -> None:
+        """Take listeners again, after a `close` that was not the end."""
+        self.closed = False
+
     def slice(self, index: int, count_max: int) -> list[Committed]:
         """Events from absolute `index` on, which must still be in the ring; at most `count_max`."""
         assert self.oldest_index <= index <= self.next_index

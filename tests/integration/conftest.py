@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
+from uuid import uuid4
 
 import pytest
 
+from callcenter.companions.postgres import PostgresCompanion
 from tests.kit.hotline import Hotline, open_hotline
 from tests.kit.parts import AGENTS, RealAsterisk
 from tests.kit.phone import Phone
+from tests.kit.service import Service, service_on
 
 Figure = Callable[[str, float], None]
 
@@ -45,6 +48,14 @@ async def trunk(asterisk: RealAsterisk) -> AsyncIterator[Phone]:
     """The trunk: `trunk.call("0800000100", caller="0910000001")` is a caller."""
     async with asterisk.trunk() as phone:
         yield phone
+
+
+@pytest.fixture
+async def service(asterisk: RealAsterisk, postgres: PostgresCompanion, tmp_path: Path) -> AsyncIterator[Service]:
+    """The service as processes of its own beside the session's Asterisk, with a database of its own; not started."""
+    database_url = await postgres.database(f"service_{uuid4().hex[:12]}")
+    async with service_on(asterisk, tmp_path, database_url) as service:
+        yield service
 
 
 @pytest.fixture(scope="module")

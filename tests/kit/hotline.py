@@ -16,6 +16,7 @@ from callcenter.config.settings import Settings, load_settings
 from callcenter.config.site import Site, load_site
 from callcenter.contact.model import Contact, Phase
 from callcenter.db.queries import ContactDetail, ContactFilter, EventRow
+from callcenter.recordings_folders import SecondFolder
 from callcenter.runtime import CallCenter, Surroundings
 from ivr.model import MenuNode
 from routing.model import Activity, Presence
@@ -264,9 +265,15 @@ async def open_hotline(
     site: Site | None = None,
     settings: Settings | None = None,
     adapt: Callable[[Site], Awaitable[Sequence[str]]] | None = None,
+    way: Access | None = None,
+    second: SecondFolder | None = None,
 ) -> AsyncIterator[Hotline]:
-    """Run the call center until the block ends; a vital task that ends early fails the test."""
-    beside = Surroundings(database_url, access(asterisk.companion), asterisk.companion.recordings_dir, adapt)
+    """Run the call center until the block ends; a vital task that ends early fails the test.
+
+    `way` is how it reaches Asterisk, if not directly; `second` the second folder of recordings, if there is one.
+    """
+    companion = asterisk.companion
+    beside = Surroundings(database_url, way or access(companion), companion.recordings_dir, adapt, second=second)
     center = CallCenter(settings or settings_for(var), site or brisk_site(), beside)
     try:
         await center.open()

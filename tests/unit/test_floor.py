@@ -305,3 +305,17 @@ async def test_an_estimate_rises_when_the_site_changes_and_says_so(floor: Floor,
     after = floor.promise("c5")
     assert after is not None
     assert after.rose_because in {"overtaken", "fewer_agents", "site_changed"}
+
+
+async def test_an_agent_who_picked_up_while_nobody_served_talks_and_is_offered_nobody_else(memory: Memory) -> None:
+    floor = floor_of(memory)
+    floor.restore({}, {"agent01": ChosenPresence(Presence.AVAILABLE, None)}, {}, offered={"c1.o3": "agent01"})
+    floor.device(DeviceSeen("agent01", reachable=True))
+    floor.tell(ask.SettleOffer("c1.o3", "accepted"))
+    floor.tell(enter("c2"))
+    assert memory.heard(sig.OfferProposed) == []
+    floor.tell(ask.FinishTalk("c1", "agent01", 10.0))
+    memory.at += 10.0
+    floor._tick()
+    assert memory.heard(sig.WrapUpOver) == [("c1", sig.WrapUpOver("agent01"))]
+    assert [contact_id for contact_id, _ in memory.heard(sig.OfferProposed)] == ["c2"]

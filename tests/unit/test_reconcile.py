@@ -74,3 +74,14 @@ def test_legs_and_bridges_of_no_live_contact_are_strays() -> None:
 def test_a_contact_in_wrap_up_has_nobody_on_the_line_to_miss() -> None:
     hotline, history = HISTORIES[Phase.WRAP_UP]
     assert compare([after(*history, hotline=hotline)], [], []).count == 0
+
+
+def test_two_who_should_talk_and_are_not_in_their_bridge_are_told_so() -> None:
+    talking = after(*TALKING)
+    joined, apart = {"bridge_id": BRIDGE}, {"bridge_id": ""}
+    assert compare([talking], [caller(**joined), leg(**joined)], [BRIDGE]).count == 0
+    for ours, theirs in ((apart, apart), (joined, apart), (apart, joined)):
+        found = compare([talking], [caller(**ours), leg(**theirs)], [BRIDGE])
+        assert found.lost == [(ID, sig.LegsApart(OFFER))]
+    gone = compare([talking], [caller(in_stasis=False, **apart), leg(**apart)], [])
+    assert gone.lost == [(ID, sig.CallerLeft("fallback"))]
