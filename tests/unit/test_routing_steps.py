@@ -199,13 +199,13 @@ def test_a_log_out_that_comes_true_when_an_offer_ends_leaves_the_step_too(ends: 
     assert agent(acd, "eva").contact_id == "c0"
     acd.step(PresenceChosen("eva", Presence.LOGGED_OUT), 11.0)
     release(acd, 12.0, "tom")
-    given: dict[str, Input] = {
+    happens: dict[str, Input] = {
         "accepted elsewhere": accepted("c0.o2"),
         "rejected": settled("c0.o1", Outcome.REJECTED),
         "rings out": Tick(),
         "caller leaves": Left("c0"),
-    }[ends]
-    acd.step(given, 30.0)
+    }
+    acd.step(happens[ends], 30.0)
     assert agent(acd, "eva").presence is Presence.LOGGED_OUT
     assert contact(acd, "c1").step == 1
 
