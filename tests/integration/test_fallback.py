@@ -240,7 +240,7 @@ async def fill_the_disk(hotline: Hotline) -> None:
     """The journal's file may not grow any more; what SQLite says then is what it says of a full disk."""
     journal = hotline.center.journal
     await journal._ask(lambda: journal.file._db.execute("PRAGMA max_page_count = 1").fetchall())
-    large = Entry("site", 1, hotline.center.clock.now(), "site.test", 1, b'"' + b"x" * 1_000_000 + b'"', "test")
+    large = Entry("test", 1, hotline.center.clock.now(), "site.test", 1, b'"' + b"x" * 1_000_000 + b'"', "test")
     journal.append(Append((large,)))
     await until(lambda: not journal.healthy, "the journal has met the full disk")
 

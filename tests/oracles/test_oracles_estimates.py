@@ -66,7 +66,7 @@ def assert_calibrated(found: Calibration) -> None:
 
 @pytest.mark.parametrize(
     ("agents", "load", "patience", "customers"),
-    [(100, 1.2, 1.0, 8_000), (100, 1.05, 2.0, 8_000), (100, 0.99, None, 12_000), (20, 0.95, None, 10_000)],
+    [(100, 1.2, 1.0, 10_000), (100, 1.05, 2.0, 10_000), (100, 0.99, None, 14_000), (20, 0.95, None, 12_000)],
 )
 def test_announcements_are_as_good_as_those_of_a_predictor_that_knows_the_rates(
     agents: int, load: float, patience: float | None, customers: int
