@@ -195,6 +195,7 @@ class Control:
             await self._beside.leave()
             await peer.say({"say": "keep", "pid": os.getpid()}, [self._front.listener.fileno()])
             await peer.expect("close doors", SUCCESSOR_S)
+            await self._center.telephony.renew_leases()
             self._center.let_yield()
             await self._front.close()
             await peer.say({"say": "doors closed"})

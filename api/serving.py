@@ -182,6 +182,7 @@ def _obey_signals(stack: AsyncExitStack, center: CallCenter, beside: Surrounding
     loop = asyncio.get_running_loop()
 
     async def end_alone() -> None:
+        await center.telephony.renew_leases()
         await beside.leave()
         center.stop()
 

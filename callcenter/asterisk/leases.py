@@ -43,6 +43,11 @@ class Leases:
         """Callers whose lease we renew."""
         return len(self._held)
 
+    async def take_up(self, channel_id: str) -> None:
+        """Renew now and from then on: how much is left of a lease that an earlier process held is not known."""
+        self.hold(channel_id)
+        await self._set(channel_id, self._lease_s)
+
     def hold(self, channel_id: str) -> None:
         """Renew from the next round on, at most a third of a lease from now."""
         self._to_cap.pop(channel_id, None)

@@ -75,7 +75,7 @@ class Requests:
             case CapLease(channel_id):
                 await self._leases.cap(channel_id)
             case HoldLease(channel_id):
-                self._leases.hold(channel_id)
+                await self._leases.take_up(channel_id)
             case Say(channel_id, playback_id, prompts, language):
                 files = [f"sound:{file}" for file in media(prompts, language, self._sounds)]
                 await self._ari.play(channel_id, playback_id, files, language=language)

@@ -9,6 +9,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -35,6 +36,9 @@ IN_FLIGHT_MAX = 5_000
 
 # How long a command waits for a link that is being made again.
 GATE_S = 5.0
+
+# How long the end of the process waits for its callers' last leases.
+LAST_LEASES_S = 2.0
 
 # REST over WebSocket exists from here on, at half the cost of HTTP.
 SOCKETS_SINCE = (22, 5)
@@ -143,6 +147,12 @@ class AsteriskTelephony:
     def take_back(self) -> None:
         """The successor failed: events come to us again, after a reconcile if they had not."""
         self._link.take_back()
+
+    async def renew_leases(self) -> None:
+        """Give every caller who waits a whole lease: nobody will renew it for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LEASES_S):
+                await self._leases.round()
 
     def retire(self) -> None:
         """Ask nothing any more: somebody else decides now."""

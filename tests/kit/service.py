@@ -252,9 +252,11 @@ async def service_on(asterisk: RealAsterisk, var: Path, database_url: str, **var
 
 
 def _brisk_site(folder: Path) -> Path:
-    """The demo site with a wrap-up of half a second."""
+    """The demo site with a wrap-up of half a second, music without an announcement, and menus that wait for a key."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(DEMO_SITE, folder, dirs_exist_ok=True)
-    for path in folder.glob("*.toml"):
-        path.write_text(re.sub(r"(?m)^(\s*wrap_up_s\s*=).*$", r"\1 0.5", path.read_text()))
+    for path in folder.rglob("*.toml"):
+        text = re.sub(r"(?m)^(\s*wrap_up_s\s*=).*$", r"\1 0.5", path.read_text())
+        text = re.sub(r"(?m)^announcement\s*=.*$", "announcement = []", text)
+        path.write_text(re.sub(r"(?m)^(\s*timeout_s\s*=).*$", r"\1 60", text))
     return folder

@@ -54,6 +54,18 @@ async def test_every_round_renews_every_caller_held_a_few_at_a_time(ami: Ami, le
     assert ami.at_once_most == AT_ONCE_MAX
 
 
+async def test_a_caller_taken_up_from_an_earlier_process_is_renewed_at_once_and_from_then_on(
+    ami: Ami, leases: Leases
+) -> None:
+    await leases.take_up("c1")
+    assert ami.set == [("c1", LEASE_S)]
+    ami.away = True
+    await leases.take_up("c2")  # AMI is not there yet: with the round that follows its return
+    ami.away = False
+    await leases.round()
+    assert ami.set[1:] == [("c1", LEASE_S), ("c2", LEASE_S)]
+
+
 async def test_a_caller_who_talks_gets_the_cap_and_no_more_renewals(ami: Ami, leases: Leases) -> None:
     leases.hold("c1")
     await leases.cap("c1")
