@@ -18,12 +18,12 @@ from callcenter.feed.hub import Hub
 from callcenter.feed.tally import Tally
 from callcenter.live_site import LiveSite
 from callcenter.recordings_check import State as RecordingsState
-from routing.estimate import Promise
-from routing.explain import Explanation
-from routing.forecast import Prospect
-from routing.ladder import Ladder
+from routing.acd.explain import Explanation
+from routing.acd.ladder import Ladder
+from routing.acd.snapshot import Snapshot
 from routing.model import Presence
-from routing.snapshot import Snapshot
+from routing.waiting.estimate import Promise
+from routing.waiting.forecast import Prospect
 
 
 class Floor(Protocol):

@@ -30,10 +30,10 @@ from callcenter.db.queries import EventRow
 from callcenter.foresight import Course, Foresight
 from ivr.reach import Way
 from ivr.turn import HangUp, ToQueue
-from routing.estimate import Estimate, Promise
-from routing.explain import Explanation
-from routing.ladder import Rung
+from routing.acd.explain import Explanation
+from routing.acd.ladder import Rung
 from routing.requirement import show
+from routing.waiting.estimate import Estimate, Promise
 
 REASONS_SAID: Final = 3
 NOT_TOLD: Final = "not told: another agent's customer"

@@ -10,10 +10,10 @@ from api.schemas import AgentBody, ClosingBody, LoanBody, QueueLive, Snapshot, W
 from callcenter.closings import Closing
 from callcenter.config.model import Agent, Site
 from callcenter.contact.exit_steps import exit_text
-from routing import snapshot as routing
-from routing.estimate import Promise
-from routing.forecast import Prospect
+from routing.acd import snapshot as routing
 from routing.model import Activity, Presence
+from routing.waiting.estimate import Promise
+from routing.waiting.forecast import Prospect
 
 WAITING_SHOWN_MAX: Final = 200
 

@@ -15,9 +15,9 @@ from callcenter.feed.tally import Tally
 from callcenter.recordings_check import UNCHECKED
 from callcenter.recordings_check import State as RecordingsState
 from recordings.verify import Verdict
-from routing.calibration import Calibration
+from routing.acd.snapshot import Snapshot
 from routing.model import Outcome
-from routing.snapshot import Snapshot
+from routing.waiting.calibration import Calibration
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from bench.naive import Caller, Scan, Worker
 from bench.routing_load import AHT_S, REFERENCE, START_AT, Center, center, drawn_tier, entry
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import (
     Configured,
     Decision,

@@ -12,7 +12,7 @@ from itertools import count
 from time import perf_counter_ns
 
 from bench.routing_load import START_AT, Center, Kind, drawn_tier, entry, for_the_night
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import (
     Decision,
     DeviceChanged,

@@ -12,7 +12,7 @@ import structlog
 
 from callcenter.ports import StateChange
 from routing import messages as acd
-from routing.comeback import Departed
+from routing.acd.comeback import Departed
 from routing.model import Outcome
 
 log = structlog.get_logger()

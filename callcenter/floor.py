@@ -25,14 +25,14 @@ from callcenter.errors import CallCenterError, JournalError
 from callcenter.floor_words import agent_body, concern, entered
 from callcenter.ports import Append, CallbackDialer, DeviceSeen, Entry, Journal, StateChange
 from routing import messages as acd
-from routing.engine import Acd
-from routing.estimate import Estimate, Promise
-from routing.explain import Explanation
-from routing.forecast import Prospect
-from routing.ladder import Ladder
+from routing.acd.engine import Acd
+from routing.acd.explain import Explanation
+from routing.acd.ladder import Ladder
+from routing.acd.snapshot import AgentView, Snapshot
 from routing.model import Activity, Exit, Outcome, Presence
-from routing.promises import Promises
-from routing.snapshot import AgentView, Snapshot
+from routing.waiting.estimate import Estimate, Promise
+from routing.waiting.forecast import Prospect
+from routing.waiting.promises import Promises
 
 log = structlog.get_logger()
 

@@ -25,9 +25,9 @@ from callcenter.hours import REASON as HOURS
 from ivr.calendar import is_open
 from ivr.reach import Way, ways
 from ivr.turn import ToQueue
+from routing.acd.explain import Explanation
+from routing.acd.ladder import Ladder
 from routing.admission import Admission, admit
-from routing.explain import Explanation
-from routing.ladder import Ladder
 from routing.requirement import Requirement, both
 
 NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from routing.acd.trace import OfferTrace
 from routing.model import Activity, AgentProfile, Choice, Exit, Outcome, Presence, QueueRules
 from routing.policy import ANY_TIER, TierPolicy
 from routing.requirement import Requirement
-from routing.trace import OfferTrace
 
 
 @dataclass(frozen=True, slots=True)

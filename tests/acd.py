@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import assert_never
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
+from routing.acd.snapshot import AgentView, ContactView, Snapshot
 from routing.messages import (
     AgentChanged,
     CallbackOver,
@@ -30,7 +31,6 @@ from routing.messages import (
 from routing.model import AgentProfile, Membership, Outcome, Presence, QueueRules
 from routing.policy import ANY_TIER, TierPolicy
 from routing.requirement import ANYONE
-from routing.snapshot import AgentView, ContactView, Snapshot
 
 
 def site(agents: Mapping[str, Mapping[str, int]], *queues: QueueRules, policy: TierPolicy = ANY_TIER) -> Configured:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
+from routing.acd.snapshot import Snapshot
 from routing.messages import (
     CallbackChosen,
     Configured,
@@ -48,7 +49,6 @@ from routing.model import (
 )
 from routing.policy import Discipline, Tier, TierPolicy
 from routing.requirement import ANYONE, Either, Held, InTeam, Named, Not, needing
-from routing.snapshot import Snapshot
 from tests.reach import Floor
 
 Happening: TypeAlias = tuple[str, int, int]
@@ -58,7 +58,7 @@ HAPPENINGS = (
     *("accept",) * 4,
     *("refuse",) * 2,
     *("hang up",) * 3,
-    *("finish", "leave", "break", "break", "back", "back", "phone", "call", "call me", "dialed", "dialed", "wait"),
+    *("finish", "leave", "break", "break", "back", "back", "phone", "call me", "dialed", "dialed", "wait"),
     *("engage", "close", "open", "open", "open", "site", "odd"),
 )
 """What can happen, the frequent more than once."""

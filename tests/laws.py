@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
+from routing.acd.snapshot import ContactView
+from routing.acd.trace import Why
 from routing.messages import (
     CallbackChosen,
     CallbackOver,
@@ -21,8 +23,6 @@ from routing.messages import (
 )
 from routing.model import Activity, Outcome
 from routing.requirement import Named, met
-from routing.snapshot import ContactView
-from routing.trace import Why
 from tests.days import Moment
 from tests.reach import GRAIN_S
 

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from routing.calibration import Forecast
-from routing.estimate import Promise, QueueHistory
-from routing.passage import power_sums
 from routing.policy import TierPolicy
+from routing.waiting.calibration import Forecast
+from routing.waiting.estimate import Promise, QueueHistory
+from routing.waiting.passage import power_sums
 
 AHT_S = 180.0
 

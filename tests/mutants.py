@@ -98,103 +98,107 @@ def anew(mutant: Mutant | None) -> Iterator[None]:
 
 MUTANTS = (
     Mutant(
-        "double assignment", "routing.board", "        self.unlist(agent)\n        if contact", "        if contact"
+        "double assignment", "routing.acd.board", "        self.unlist(agent)\n        if contact", "        if contact"
     ),
     Mutant(
         "a waiting contact is offered and stays in line",
-        "routing.pairing",
+        "routing.acd.pairing",
         "        contact = board.contacts[found.contact_id]\n        board.pull(contact)\n",
         "        contact = board.contacts[found.contact_id]\n",
     ),
     Mutant(
         "lost wake-up after a step",
-        "routing.board",
+        "routing.acd.board",
         "        self.order.waiting_by_tier[contact.line.tier] += 1\n        self.set_alarm(contact, now)\n",
         "        self.order.waiting_by_tier[contact.line.tier] += 1\n",
     ),
     Mutant(
         "a step widens and nobody is asked",
-        "routing.pairing",
+        "routing.acd.pairing",
         "            self.wait(contact, now, Why.STEP)",
         "            _ = self._place(contact, now) and self._board.push(contact, now)",
     ),
-    Mutant("priority inversion", "routing.order", "    return min(candidates)\n", "    return max(candidates)\n"),
-    Mutant("wrong tie", "routing.order", "and head < best[1])", "and head > best[1])"),
+    Mutant("priority inversion", "routing.acd.order", "    return min(candidates)\n", "    return max(candidates)\n"),
+    Mutant("wrong tie", "routing.acd.order", "and head < best[1])", "and head > best[1])"),
     Mutant(
         "the step clock runs while a phone rings",
-        "routing.board",
+        "routing.acd.board",
         "            self.stand_still(contact, now)\n",
         "            self.stand_still(contact, now + contact.rules.ring_s)\n",
     ),
     Mutant(
         "ageing dropped",
-        "routing.order",
+        "routing.acd.order",
         "            score = slopes[tier] * (now - head[0] + credits_s[tier])",
         "            score = slopes[tier] * (1.0 + credits_s[tier])",
     ),
     Mutant(
         "a refusal is forgotten",
-        "routing.board",
+        "routing.acd.board",
         "        contact.refusals = {**others, offer.agent_id: settled}",
         "        contact.refusals = others",
     ),
-    Mutant("starvation bound dropped", "routing.order", "        if overdue:\n", "        if overdue and not best:\n"),
-    Mutant("a gate never closes", "routing.lending", "else reading < loan.end", "else True"),
+    Mutant(
+        "starvation bound dropped", "routing.acd.order", "        if overdue:\n", "        if overdue and not best:\n"
+    ),
+    Mutant("a gate never closes", "routing.acd.lending", "else reading < loan.end", "else True"),
     Mutant(
         "comeback age dropped",
-        "routing.comeback",
+        "routing.acd.comeback",
         "min(entered.entered_at, departed.entered_at) if",
         "entered.entered_at if",
     ),
     Mutant(
         "a loser is not rescinded",
-        "routing.visits",
+        "routing.acd.visits",
         "        others = [each for each in contact.offers if each.offer_id != offer.offer_id]",
         "        others = list(contact.offers)[:0]",
     ),
-    Mutant("back-up members see all", "routing.match", "membership.delay_s > delay_s or ", ""),
+    Mutant("back-up members see all", "routing.acd.match", "membership.delay_s > delay_s or ", ""),
     Mutant(
         "a device fault counts as a miss",
-        "routing.board",
+        "routing.acd.board",
         "        if outcome is Outcome.NO_ANSWER:\n",
         "        if outcome in (Outcome.NO_ANSWER, Outcome.UNREACHABLE):\n",
     ),
     Mutant(
         "one miss too many is forgiven",
-        "routing.board",
+        "routing.acd.board",
         "missed = agent.misses >= contact.rules.misses_max",
         "missed = agent.misses > contact.rules.misses_max",
     ),
     Mutant(
         "who waits for one agent is not served by them",
-        "routing.order",
+        "routing.acd.order",
         "        for line in desk:\n",
         "        for line in ():\n",
     ),
     Mutant(
         "a step is not left when its last agent logs out",
-        "routing.pairing",
+        "routing.acd.pairing",
         "        if group is not None and not group.staffed:\n",
         "        if group is not None and group.staffed < 0:\n",
     ),
     Mutant(
         "a closed queue takes newcomers",
-        "routing.doors",
+        "routing.acd.doors",
         "        if closing is not None:\n",
         "        if closing is not None and closing.queue != rules.queue:\n",
     ),
-    Mutant("the experienced do not come first", "routing.pairing", "early = clock_s", "early = 0.0 > clock_s"),
+    Mutant("the experienced do not come first", "routing.acd.pairing", "early = clock_s", "early = 0.0 > clock_s"),
     Mutant(
         "a callback loses its age",
-        "routing.callbacks",
+        "routing.acd.callbacks",
         "            entered_at=min(entered.entered_at, contact.entered.entered_at),\n",
         "",
     ),
     Mutant(
         "a newcomer is flooded",
-        "routing.board",
+        "routing.acd.board",
         "            agent.contacts = min((each.contacts for each in others), default=0)\n",
         "            agent.contacts = 0\n",
     ),
-    Mutant("the rank is not heeded", "routing.match", "key=lambda each: each.rank)", "key=lambda each: -each.rank)"),
+    Mutant(
+        "the rank is not heeded", "routing.acd.match", "key=lambda each: each.rank)", "key=lambda each: -each.rank)"
+    ),
 )

@@ -6,11 +6,11 @@ It looks at everybody each time and remembers nothing. It shares with the engine
 
 from dataclasses import dataclass, field, replace
 
+from routing.acd.snapshot import AgentView, ContactView, Snapshot
 from routing.messages import Configured
 from routing.model import Activity, AgentProfile, Membership, Presence, QueueRules
 from routing.policy import Tier
 from routing.requirement import Experience, Requirement, both, met
-from routing.snapshot import AgentView, ContactView, Snapshot
 
 GRAIN_S = 1e-6
 """Times closer than this are the same: a timer that is due may be that much early."""

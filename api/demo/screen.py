@@ -16,8 +16,8 @@ from api.cli.output import err, table
 from api.demo import figures as counted
 from api.demo.figures import SERVICE_LEVEL_RULE, Figures
 from callcenter.config.site import Site
+from routing.acd.snapshot import Snapshot
 from routing.model import Activity, Presence
-from routing.snapshot import Snapshot
 
 LIVE_EVERY_S: Final = 0.25
 LINE_EVERY_S: Final = 5.0

@@ -25,7 +25,7 @@ from api.schemas import instant
 from callcenter.db.estimates import ForecastRow
 from callcenter.db.reports import ReceiptCursor, ReportTooLarge
 from callcenter.feed.tally import told
-from routing.calibration import Forecast, calibration
+from routing.waiting.calibration import Forecast, calibration
 
 Reader = Annotated[Viewer, Depends(Permit(Permission.REPORTS_READ))]
 

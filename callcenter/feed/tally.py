@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from callcenter.ports import Entry
-from routing.calibration import Calibration, Forecast, calibration
-from routing.estimate import Estimate
+from routing.waiting.calibration import Calibration, Forecast, calibration
+from routing.waiting.estimate import Estimate
 
 FORECASTS_MAX: Final = 1_000
 """The calibration is that of so many contacts, the latest."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from routing.estimate import Estimate
 from routing.messages import DialOutcome
 from routing.simulate.draw import Callees
+from routing.waiting.estimate import Estimate
 
 
 @dataclass(slots=True)

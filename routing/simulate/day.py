@@ -15,7 +15,7 @@ from enum import IntEnum
 from heapq import heappop, heappush
 from typing import TypeAlias
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import (
     AgentChanged,
     CallbackChosen,

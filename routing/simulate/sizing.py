@@ -13,6 +13,9 @@ by simulation. They choose the agents' skills too; here the site's groups are gi
 5. On other customers such a crew may just miss what it just met. From here on a second sample must be served too: the
    crew gets agents one by one until it meets all targets on both, and then again gives up whom it can spare.
 
+A sample brings by chance a percent more or less traffic than it should, which is as much as a few agents. So instants
+and handling times are stretched until its rate and mean are those that were asked for (moment matching).
+
 All crews meet the very same customers (common random numbers), so that one is found better than another by what it
 does. What comes out is a local optimum: one agent less, of whichever group, misses a target on one of the samples.
 """
@@ -134,12 +137,12 @@ def staff(
     )
     groups = groups_of(site, load.kinds)
     start = _alone(site, steady, groups, wanted, calls_per_hour)
-    search = _Search(site, groups, wanted, draw(steady, seed), progress)
+    search = _Search(site, groups, wanted, _typical(draw(steady, seed), steady, customers), progress)
     pooled = _by_formula(steady.kinds, wanted, calls_per_hour)
     crew = search.cut_alike(search.enough(start), math.ceil(pooled * 0.8))
     if not keep_proportions:
         crew = search.cut(crew)
-    search.add(draw(steady, seed, replication=1))
+    search.add(_typical(draw(steady, seed, replication=1), steady, customers))
     crew = search.one_by_one(crew)
     if not keep_proportions:
         crew = search.spare(crew)
@@ -153,6 +156,17 @@ def staff(
         pooled=pooled,
         erlangs=calls_per_hour / 3_600.0 * _mean_handle_s(load.kinds),
         runs=search.runs,
+    )
+
+
+def _typical(day: Day, load: Load, customers: int) -> Day:
+    """The same day with the rate of calls and the mean handling time that are asked for, not just about them."""
+    if not len(day):
+        raise CannotStaff("nobody calls in such a sample; ask for more customers")
+    slower = len(day) / customers
+    longer = _mean_handle_s(load.kinds) * len(day) / sum(day.handle_s)
+    return replace(
+        day, at_s=[at * slower for at in day.at_s], handle_s=[handle_s * longer for handle_s in day.handle_s]
     )
 
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from routing.estimate import Estimate
 from routing.simulate.calling import Columns
 from routing.simulate.draw import Day
 from routing.simulate.record import AgentTime, End, Record
+from routing.waiting.estimate import Estimate
 
 
 class Visits:

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from callcenter.contact import events as ev
-from routing.calibration import Forecast, calibration
-from routing.estimate import Estimate
+from routing.waiting.calibration import Forecast, calibration
+from routing.waiting.estimate import Estimate
 from tests.api_center import Center, center
 
 __all__ = ["center"]

@@ -19,8 +19,8 @@ from callcenter.db.queries import ContactDetail, ContactFilter, EventRow
 from callcenter.recordings_folders import SecondFolder
 from callcenter.runtime import CallCenter, Surroundings
 from ivr.model import MenuNode
+from routing.acd.snapshot import AgentView
 from routing.model import Activity, Presence
-from routing.snapshot import AgentView
 from tests.kit.call import Call
 from tests.kit.callee import IncomingCall
 from tests.kit.caller import OutgoingCall

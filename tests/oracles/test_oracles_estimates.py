@@ -10,14 +10,14 @@ import math
 import numpy as np
 import pytest
 
-from routing.calibration import Calibration, Forecast, calibration
 from routing.messages import Configured
-from routing.passage import power_sums
 from routing.policy import Discipline, Tier, TierPolicy
 from routing.simulate.day import simulate
 from routing.simulate.draw import draw
 from routing.simulate.durations import NEVER, Exponential
 from routing.simulate.record import Record
+from routing.waiting.calibration import Calibration, Forecast, calibration
+from routing.waiting.passage import power_sums
 from tests.simulated import AHT_S, one_pool, settled, steady
 
 ALIKE = TierPolicy(Discipline.FIFO)

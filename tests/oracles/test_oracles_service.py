@@ -78,22 +78,6 @@ def test_three_targets_are_met_with_fewer_agents_than_strict_priority_or_order_o
     assert [bool(np.mean(waits <= limit_s) >= share) for limit_s, share in TARGETS] == [False, False, True]
 
 
-@LARGE
-def test_the_fewest_agents_for_three_targets_are_fewer_with_head_starts() -> None:
-    """Q6, searched: how many agents each needs, on the same customers."""
-
-    def least(policy: TierPolicy) -> int:
-        for agents in range(86, 110):
-            day = draw(steady(one_pool(agents), 84.0, 20_000, SHARED), seed=14, in_order=True)
-            record = settled(simulate(one_pool(agents, policy), day))
-            if all(within(record, tier, limit_s) >= share for tier, (limit_s, share) in enumerate(TARGETS)):
-                return agents
-        raise AssertionError("86 to 109 agents are too few")
-
-    in_order = TierPolicy(Discipline.FIFO, STRICTLY.tiers)
-    assert least(HEAD_STARTS) + 1 <= min(least(STRICTLY), least(in_order))
-
-
 def test_queue_ratio_keeps_each_tiers_part_of_the_line() -> None:
     """Q5 (Gurvich and Whitt 2009): while more than 20 wait, each tier's part of them is within 0.03 of its share."""
     shares = (0.2, 0.3, 0.5)

@@ -70,7 +70,14 @@ def met_by(found: Staffing, crew: tuple[int, ...], replication: int) -> bool:
     """The targets, counted here once more, customer by customer, from what came of the simulated customers."""
     agents = tuple(each for group, count in zip(found.groups, crew, strict=True) for each in group.agents(count))
     rush = replace(LOAD, arrivals=Arrivals((float(CUSTOMERS),), CUSTOMERS / CALLS_PER_HOUR * 3_600.0))
-    day = replace(draw(rush, 1, replication), turns=[Turn(0.0, each.agent_id, Presence.AVAILABLE) for each in agents])
+    day = draw(rush, 1, replication)
+    stretched = AHT_S * len(day) / sum(day.handle_s), len(day) / CUSTOMERS
+    day = replace(
+        day,
+        handle_s=[each * stretched[0] for each in day.handle_s],
+        at_s=[each * stretched[1] for each in day.at_s],
+        turns=[Turn(0.0, each.agent_id, Presence.AVAILABLE) for each in agents],
+    )
     record = simulate(replace(SITE, agents=agents), day)
     entered, in_time = Counter[str](), Counter[str]()
     for visit in range(round(0.1 * len(record)), len(record)):

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing.calibration import Forecast, calibration
-from routing.estimate import FACTOR_MAX, Estimate, Promise, QueueHistory
-from routing.handling import HandleTimes, Headway
-from routing.passage import overtaking_share, passage, power_sums
 from routing.policy import Discipline, Tier, TierPolicy
+from routing.waiting.calibration import Forecast, calibration
+from routing.waiting.estimate import FACTOR_MAX, Estimate, Promise, QueueHistory
+from routing.waiting.handling import HandleTimes, Headway
+from routing.waiting.passage import overtaking_share, passage, power_sums
 
 SECONDS = st.floats(0.0, 10_000.0)
 RATES = st.floats(1e-4, 10.0)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.naive import Scan
-from routing.engine import Acd
+from routing.acd.engine import Acd
+from routing.acd.trace import OfferTrace, Why
 from routing.messages import (
     Configured,
     DeviceChanged,
@@ -28,7 +29,6 @@ from routing.messages import (
 from routing.model import AgentOrder, AgentProfile, Membership, Outcome, Presence, QueueRules, Step
 from routing.policy import Discipline, Tier, TierPolicy
 from routing.requirement import ANYONE, Either, Held, Not
-from routing.trace import OfferTrace, Why
 
 TIERS = (
     Tier("vip", 4.0, 5.0, target_s=10.0, share=1.0, starvation_s=40.0, experience=50, spill_s=8.0),

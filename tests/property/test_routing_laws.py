@@ -8,7 +8,9 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
+from routing.acd.snapshot import AgentView, ContactView, Snapshot
+from routing.acd.trace import Why
 from routing.messages import (
     AgentChanged,
     Configured,
@@ -37,8 +39,6 @@ from routing.model import (
     UnknownAgentError,
 )
 from routing.requirement import ANYONE, met, needing
-from routing.snapshot import AgentView, ContactView, Snapshot
-from routing.trace import Why
 
 CONTACTS = [f"c{n}" for n in range(6)]
 AGENTS = ["ann", "bob", "cat", "dan"]

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import (
     Configured,
     Decision,

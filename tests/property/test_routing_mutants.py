@@ -99,7 +99,7 @@ def test_a_mutant_is_caught(mutant: Mutant) -> None:
 
 
 def test_the_mutants_leave_the_sound_engine_alone() -> None:
-    before = importlib.import_module("routing.engine").Acd
+    before = importlib.import_module("routing.acd.engine").Acd
     complaint(MUTANTS[0])
-    assert importlib.import_module("routing.engine").Acd is before
+    assert importlib.import_module("routing.acd.engine").Acd is before
     assert importlib.import_module("tests.acd").Acd is before

@@ -1,11 +1,11 @@
 """The scan that E4 measures against, by example: it knows the rules without the engine, so it is checked by hand."""
 
 from bench.naive import Scan
+from routing.acd.trace import OfferTrace, Why
 from routing.messages import AgentChanged, Configured, Entered, MakeOffer
 from routing.model import Activity, AgentOrder, AgentProfile, Membership, Presence, QueueRules, Step
 from routing.policy import ANY_TIER, Discipline, Tier, TierPolicy
 from routing.requirement import ANYONE, Held
-from routing.trace import OfferTrace, Why
 
 TIERS = (Tier("vip", 3.0, starvation_s=100.0), Tier("standard", 1.0, starvation_s=200.0))
 

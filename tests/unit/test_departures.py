@@ -7,7 +7,7 @@ import pytest
 from callcenter.contact import commands as ask
 from callcenter.departures import PREFIX
 from callcenter.floor import Floor
-from routing.snapshot import ContactView
+from routing.acd.snapshot import ContactView
 from tests.unit.test_floor import SITE, Memory, at_work, enter, floor_of
 
 KEPT_S = SITE.comeback_s

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from routing.calibration import Calibration, Forecast, calibration
-from routing.estimate import AHT_S, PATIENCE_S, Estimate, Promise, QueueHistory
-from routing.handling import HALF_LIFE_S, KEPT, HandleTimes, Headway
-from routing.passage import overtaking_share, passage
 from routing.policy import Discipline, Tier, TierPolicy
+from routing.waiting.calibration import Calibration, Forecast, calibration
+from routing.waiting.estimate import AHT_S, PATIENCE_S, Estimate, Promise, QueueHistory
+from routing.waiting.handling import HALF_LIFE_S, KEPT, HandleTimes, Headway
+from routing.waiting.passage import overtaking_share, passage
 from tests.lines import Pool, exponential, lognormal
 
 

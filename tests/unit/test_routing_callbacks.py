@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import (
     CallbackChosen,
     CallbackOver,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from routing import comeback
-from routing.engine import Acd
+from routing.acd import comeback
+from routing.acd.engine import Acd
 from routing.messages import Engaged, Left, MakeOffer, TalkEnded
 from routing.model import Exit, ExitKind, Outcome, QueueRules
 from tests.acd import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import Configured, MakeOffer, TalkEnded
 from routing.model import QueueRules
 from routing.policy import Discipline, Tier, TierPolicy

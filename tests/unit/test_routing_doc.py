@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from routing.acd.engine import Acd
 from routing.admission import Traffic, blocking
-from routing.engine import Acd
-from routing.estimate import QueueHistory
 from routing.messages import (
     Configured,
     Decision,
@@ -23,6 +22,7 @@ from routing.messages import (
 from routing.model import AgentOrder, AgentProfile, Outcome, Presence, QueueRules, Step
 from routing.policy import Discipline, Tier, TierPolicy
 from routing.requirement import Held, Named
+from routing.waiting.estimate import QueueHistory
 from tests.acd import entered
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/routing.md").read_text()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import AgentChanged, Engaged, PresenceChosen, TalkEnded, Tick, WrapUpOver
 from routing.model import Activity, Outcome, Presence, QueueRules
 from tests.acd import accepted, agent, contact, entered, in_queues, offers, run, said, settled, site, staffed

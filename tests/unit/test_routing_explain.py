@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from routing.engine import Acd
-from routing.explain import Explanation
+from routing.acd.engine import Acd
+from routing.acd.explain import Explanation
 from routing.messages import CallbackChosen, Configured, DeviceChanged, PresenceChosen, QueueClosed, TalkEnded, Tick
 from routing.model import (
     AgentProfile,
@@ -272,3 +272,17 @@ def test_a_back_up_member_is_named_with_the_delay_until_it_is_over() -> None:
     told = acd.explain_entry(entered("c1", 10.0, clock_s=20.0), 10.0)
     assert told.candidates == ("bea",)
     assert acd.step(replace(config), 11.0) == []
+
+
+@pytest.mark.xfail(reason="bug B32", strict=True)
+def test_asking_about_another_queue_keeps_no_callback_from_being_dialed() -> None:
+    dials = []
+    for asks in (True, False):
+        rules = QueueRules("orders", callback=CallbackRules(CallbackMode.CUSTOMER_FIRST))
+        acd = staffed(site({"ann": {}}, rules, QueueRules("other")))
+        occupy(acd, 5.0, "ann")
+        run(acd, 10.0, entered("c1", 10.0), CallbackChosen("c1"))
+        if asks:
+            acd.explain_entry(entered("c2", 11.0, queue="other"), 11.0)
+        dials.append([*release(acd, 20.0, "ann"), *(phrase for _, phrase in follow(acd, 25.0))])
+    assert dials[0] == dials[1] == ["c1 is dialed (1)"]

@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
+from routing.acd.standing import FORGET_S
 from routing.messages import Configured, DeviceChanged, MakeOffer, PresenceChosen, TalkEnded, Tick
 from routing.model import AgentOrder, AgentProfile, Membership, Outcome, Presence, QueueRules
 from routing.policy import Tier, TierPolicy
 from routing.requirement import Held
-from routing.standing import FORGET_S
 from tests.acd import (
     accepted,
     agent,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import DeviceChanged, PresenceChosen, TalkEnded, Tick
 from routing.model import RONA, Activity, Outcome, Presence, QueueRules
 from tests.acd import accepted, agent, entered, follow, occupy, release, run, said, settled, site, staffed

@@ -2,11 +2,11 @@
 
 import pytest
 
-from routing.agents import Agent, AgentSignal
-from routing.deadlines import Deadlines
-from routing.match import Matching
+from routing.acd.agents import Agent, AgentSignal
+from routing.acd.deadlines import Deadlines
+from routing.acd.match import Matching
+from routing.acd.offers import Offer
 from routing.model import RONA, Activity, AgentOrder, AgentProfile, Choice, Outcome, Presence, QueueRules
-from routing.offers import Offer
 from routing.policy import ANY_TIER
 from routing.requirement import needing
 

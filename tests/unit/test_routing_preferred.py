@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import Configured, DeviceChanged, Engaged, MakeOffer, PresenceChosen, TalkEnded, Tick
 from routing.model import AgentOrder, Outcome, Presence, QueueRules, Step
 from routing.policy import Tier, TierPolicy

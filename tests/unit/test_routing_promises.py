@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from routing.estimate import Estimate
-from routing.forecast import Prospect
 from routing.messages import Configured, DeviceChanged, PresenceChosen
 from routing.model import AgentProfile, Loan, Presence, QueueRules
 from routing.policy import Discipline, Tier, TierPolicy
-from routing.promises import FEWER_AGENTS, MOVED, OVERTAKEN, SITE_CHANGED, Promises
+from routing.waiting.estimate import Estimate
+from routing.waiting.forecast import Prospect
+from routing.waiting.promises import FEWER_AGENTS, MOVED, OVERTAKEN, SITE_CHANGED, Promises
 from tests.acd import entered, run, site, staffed
 
 CENTER = site({"ann": {}, "bob": {}})

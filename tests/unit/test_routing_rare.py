@@ -2,7 +2,7 @@
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import (
     AgentChanged,
     DeviceChanged,

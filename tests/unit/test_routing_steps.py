@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from routing.engine import Acd
+from routing.acd.engine import Acd
 from routing.messages import Configured, Engaged, Input, Left, PresenceChosen, StepTaken, TalkEnded, Tick
 from routing.model import AgentProfile, Exit, ExitKind, Membership, Outcome, Presence, QueueRules, Step
 from routing.policy import Tier, TierPolicy

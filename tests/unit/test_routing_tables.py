@@ -2,8 +2,8 @@
 
 from itertools import product
 
-from routing import agents, offers
-from routing.agents import AgentSignal
+from routing.acd import agents, offers
+from routing.acd.agents import AgentSignal
 from routing.model import Activity, Outcome, Race
 
 BUGS = {

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from routing import agents, offers
-from routing.agents import Agent, AgentSignal
-from routing.board import Board
-from routing.callbacks import Callbacks
-from routing.comeback import Comebacks
-from routing.contacts import Contact
-from routing.doors import Doors
-from routing.forecast import Forecast
-from routing.lending import Lending
+from routing.acd import agents, offers
+from routing.acd.agents import Agent, AgentSignal
+from routing.acd.board import Board
+from routing.acd.callbacks import Callbacks
+from routing.acd.comeback import Comebacks
+from routing.acd.contacts import Contact
+from routing.acd.doors import Doors
+from routing.acd.lending import Lending
+from routing.acd.offers import Offer
+from routing.acd.pairing import Pairing
 from routing.messages import CallbackChosen, Entered, Left, OfferSettled, QueueClosed, QueueOpened
 from routing.model import Outcome, Race
-from routing.offers import Offer
-from routing.pairing import Pairing
+from routing.waiting.forecast import Forecast
 
 
 class Visits:

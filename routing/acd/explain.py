@@ -1,6 +1,6 @@
 """Why not yet, and who: the full account of a contact's place, worked out when somebody asks.
 
-A decision looks at heads and tells those (`routing.trace`). Here every agent is looked at once, with the reason that
+A decision looks at heads and tells those (`trace`). Here every agent is looked at once, with the reason that
 keeps them from the contact now; asking changes nothing.
 """
 
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from routing.agents import Agent
-from routing.board import Board
-from routing.contacts import Contact
-from routing.doors import Doors
-from routing.estimate import Estimate
-from routing.forecast import Forecast
+from routing.acd.agents import Agent
+from routing.acd.board import Board
+from routing.acd.contacts import Contact
+from routing.acd.doors import Doors
+from routing.acd.pairing import Pairing, Reach
 from routing.messages import Entered
 from routing.model import QueueRules
-from routing.pairing import Pairing, Reach
 from routing.requirement import show, why_not
+from routing.waiting.estimate import Estimate
+from routing.waiting.forecast import Forecast
 
 
 @dataclass(frozen=True, slots=True)

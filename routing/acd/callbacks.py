@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from routing.board import CALLBACK, WATCH, Board
-from routing.contacts import NO_REFUSALS, Away, Contact
-from routing.forecast import Forecast
+from routing.acd.board import CALLBACK, WATCH, Board
+from routing.acd.contacts import NO_REFUSALS, Away, Contact
+from routing.acd.order import SortKey
+from routing.acd.pairing import Pairing
 from routing.messages import CallbackOver, CustomerDialed, DialCustomer, DialOutcome, MakeOffer
 from routing.model import CallbackMode
-from routing.order import SortKey
-from routing.pairing import Pairing
+from routing.waiting.forecast import Forecast
 
 LOOK_S = 1.0
 

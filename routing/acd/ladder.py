@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from routing.match import Line
+from routing.acd.match import Line
 from routing.model import QueueRules
 from routing.policy import Tier
 from routing.requirement import Experience, Requirement, asked, both, show
@@ -42,7 +42,7 @@ class Ladder:
     """Rungs from the first, the delays of the queue's back-up members in order, and when the last step ends.
 
     Until `spill_s` the experienced come first. `changes_s` holds, for each rung, when the reach of a contact on it may
-    change, in order. `lines` are those found so far, by (rung, experienced, delay): see `routing.board`.
+    change, in order. `lines` are those found so far, by (rung, experienced, delay): see `routing.acd.board`.
     """
 
     rules: QueueRules

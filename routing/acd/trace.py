@@ -1,7 +1,7 @@
 """Why this pair: the explanation that travels with an offer, made only of what the decision itself looked at.
 
 It is a tuple of what was at hand; `as_dict` spells it out when somebody reads it. What the decision did not need to
-look at (why some agent far away was not asked) is told on demand by `routing.explain`.
+look at (why some agent far away was not asked) is told on demand by `routing.acd.explain`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the queues look like from here on: the state of the board, put to the estimators of `routing.estimate`.
+"""What the queues look like from here on: the state of the board, put to the estimators of `estimate`.
 
 The board knows who waits, who is at work and how long each has been talking; the histories know how long contacts of
 a queue take and how patient their callers are. Here the one is counted out for the other.
@@ -9,16 +9,16 @@ from __future__ import annotations
 from math import exp
 from typing import NamedTuple
 
-from routing.agents import Agent
-from routing.board import Board
-from routing.contacts import Contact
-from routing.estimate import Estimate, Outlook, Promise, QueueHistory
-from routing.match import Group, Line
+from routing.acd.agents import Agent
+from routing.acd.board import Board
+from routing.acd.contacts import Contact
+from routing.acd.match import Group, Line
+from routing.acd.order import SortKey
 from routing.messages import Entered
 from routing.model import Activity, QueueRules
-from routing.order import SortKey
 from routing.policy import Discipline
 from routing.requirement import Requirement, show
+from routing.waiting.estimate import Estimate, Outlook, Promise, QueueHistory
 
 SHARE_FORGET_S = 1_800.0
 

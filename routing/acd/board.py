@@ -1,23 +1,23 @@
 """The books of the ACD: who waits, who is idle, what is offered and until when; every entry made in one place.
 
 The moves here keep the books consistent with each other and tell what changed. None of them looks for a match: that
-is the part of `routing.pairing`, after each move.
+is the part of `routing.acd.pairing`, after each move.
 """
 
 from __future__ import annotations
 
-from routing.agents import Agent, AgentSignal
-from routing.contacts import NO_REFUSALS, Contact
-from routing.deadlines import Deadlines
-from routing.ladder import CLOCK_GRAIN_S, Ladder, Rung, ladder, rungs
-from routing.match import Group, Line, Matching
+from routing.acd.agents import Agent, AgentSignal
+from routing.acd.contacts import NO_REFUSALS, Contact
+from routing.acd.deadlines import Deadlines
+from routing.acd.ladder import CLOCK_GRAIN_S, Ladder, Rung, ladder, rungs
+from routing.acd.match import Group, Line, Matching
+from routing.acd.offers import Offer
+from routing.acd.order import Order
+from routing.acd.standing import Standing, standing
+from routing.acd.trace import OfferTrace
 from routing.messages import AgentChanged, Configured, Decision, Entered, MakeOffer, RescindOffer
 from routing.model import Activity, Choice, Outcome, Presence, QueueRules, UnknownQueueError
-from routing.offers import Offer
-from routing.order import Order
 from routing.requirement import Requirement
-from routing.standing import Standing, standing
-from routing.trace import OfferTrace
 
 OFFER, AGENT, CONTACT, CALLBACK, WATCH = "offer", "agent", "contact", "callback", "watch"
 """Kinds of deadline: an offer's ring time; an agent's wrap-up or delay, which never run together; the next change of a

@@ -1,11 +1,11 @@
 """How long a waiting contact has still to wait: an interval from the state of its line, corrected by what came.
 
 The wait of a contact behind n others ends when one agent is free after those ahead were served or gave up; QLa, the
-predictor of Whitt (1999), gives its mean and variance for exponential times in one line (`routing.passage`). It is the
+predictor of Whitt (1999), gives its mean and variance for exponential times in one line (`passage`). It is the
 wait of a contact that stays. We add what QLa does not know:
 
-- who comes later and is served before, by their tier (`routing.passage`);
-- how near their end the contacts in progress are, by their ages (`routing.handling`), as a change of time;
+- who comes later and is served before, by their tier (`passage`);
+- how near their end the contacts in progress are, by their ages (`handling`), as a change of time;
 - that handling times spread less, or more, than exponential ones: over a long wait each agent's completions vary as
   those of a renewal process do, in the limit cv² times as much (Cox 1962, ch. 4);
 - that AHT and patience are known only from so many contacts: their errors, by the delta method;
@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from routing.handling import HandleTimes, Headway, keeping
-from routing.passage import overtaking_share, passage
 from routing.policy import TierPolicy
+from routing.waiting.handling import HandleTimes, Headway, keeping
+from routing.waiting.passage import overtaking_share, passage
 
 AHT_S: Final = 180.0
 """What contacts are taken to last before any has ended, unless the site says."""

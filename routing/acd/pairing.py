@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from routing.agents import Agent
-from routing.board import Board
-from routing.contacts import Contact
-from routing.ladder import CLOCK_GRAIN_S, Ladder
-from routing.match import Candidate, Line
+from routing.acd.agents import Agent
+from routing.acd.board import Board
+from routing.acd.contacts import Contact
+from routing.acd.ladder import CLOCK_GRAIN_S, Ladder
+from routing.acd.match import Candidate, Line
+from routing.acd.offers import Offer
+from routing.acd.order import SortKey
+from routing.acd.standing import Standing
+from routing.acd.trace import TOLD_MAX, OfferTrace, Why
 from routing.messages import CallbackOver, Diverted, StepTaken
 from routing.model import Activity, AgentOrder, Exit, Outcome, Presence
-from routing.offers import Offer
-from routing.order import SortKey
 from routing.requirement import met
-from routing.standing import Standing
-from routing.trace import TOLD_MAX, OfferTrace, Why
+
+_AGENT_FREE = Why.AGENT_FREE
+"""Looked up once: a member of an Enum is found ten times slower than a global."""
 
 
 class Reach(NamedTuple):
@@ -189,9 +192,7 @@ class Pairing:
             return
         contact = board.contacts[found.contact_id]
         board.pull(contact)
-        trace = self._trace(
-            Why.AGENT_FREE, contact, agent, found.rank, now, contacts=found.heads, overdue=found.overdue
-        )
+        trace = self._trace(_AGENT_FREE, contact, agent, found.rank, now, contacts=found.heads, overdue=found.overdue)
         board.offer(contact, agent, trace, now)
 
     def withdraw(self, offer: Offer, outcome: Outcome, now: float) -> None:
@@ -214,7 +215,7 @@ class Pairing:
                 self._look_again(line, now)
         group = None if agent.retired or agent.staffed else matching.group_of[agent.agent_id]
         if group is not None and not group.staffed:
-            for line in [line for shelf in group.shelves for lines in shelf.tiers for line in lines]:
+            for line in [line for shelf in group.shelves for line in shelf.lines]:
                 self._look_again(line, now)
 
     def _look_again(self, line: Line, now: float) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from routing.estimate import Estimate
+from routing.waiting.estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from routing.match import Candidate, Group, Head, Line
+from routing.acd.match import Candidate, Group, Head, Line
 from routing.policy import Discipline, TierPolicy
 
 SortKey: TypeAlias = tuple[int, float, float, str]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from routing.board import Board
-from routing.forecast import Forecast
+from routing.acd.board import Board
 from routing.messages import Diverted, Entered, QueueClosed
 from routing.model import Exit, ExitKind, QueueRules
+from routing.waiting.forecast import Forecast
 
 
 class Doors:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from routing.agents import Agent, AgentSignal
-from routing.board import AGENT, CALLBACK, OFFER, Board
-from routing.comeback import Departed
-from routing.contacts import NO_REFUSALS, Away, Contact
+from routing.acd.agents import Agent, AgentSignal
+from routing.acd.board import AGENT, CALLBACK, OFFER, Board
+from routing.acd.comeback import Departed
+from routing.acd.contacts import NO_REFUSALS, Away, Contact
+from routing.acd.offers import Offer
+from routing.acd.order import SortKey
 from routing.messages import Entered, QueueClosed
 from routing.model import Activity, AgentProfile, Choice, Outcome, Presence
-from routing.offers import Offer
-from routing.order import SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """An agent's state; the fields are those of `routing.agents.Agent`."""
+    """An agent's state; the fields are those of `routing.acd.agents.Agent`."""
 
     agent_id: str
     presence: Presence

@@ -15,10 +15,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from typing import TypeAlias
 
+from routing.acd.standing import ORDER_KEPT, Standing
 from routing.model import AgentOrder, AgentProfile, Loan, Membership, QueueRules
 from routing.policy import Discipline, TierPolicy
 from routing.requirement import All, Held, Named, Requirement, atoms, met, proficiency
-from routing.standing import ORDER_KEPT, Standing
 
 Head: TypeAlias = tuple[float, str]
 """(key, contact id) of a waiting contact: smaller is served first within its line."""
@@ -43,30 +43,41 @@ class Gate:
 
 
 class Shelf:
-    """The lines that a group serves at one rank, by tier; those behind a gate only while it is open."""
+    """The lines that a group serves at one rank; those behind a gate only while it is open.
 
-    __slots__ = ("gate", "rank", "tiers")
+    `waiting` holds, by tier, who waits in each line: the lists are the lines' own, for a quick look at all of them.
+    """
+
+    __slots__ = ("gate", "lines", "rank", "waiting")
 
     def __init__(self, rank: int, gate: Gate | None, tiers: int) -> None:
         self.rank, self.gate = rank, gate
-        self.tiers: list[list[Line]] = [[] for _ in range(tiers)]
+        self.lines: list[Line] = []
+        self.waiting: list[list[list[Head]]] = [[] for _ in range(tiers)]
+
+    def add(self, line: Line) -> None:
+        """Serve this line from now on."""
+        self.lines.append(line)
+        self.waiting[line.tier].append(line.waiting)
 
     def heads(self) -> list[Candidate]:
         """The first contact of each tier in which anybody waits."""
         found = []
-        for tier, lines in enumerate(self.tiers):
-            first = _LAST
-            for line in lines:
-                waiting = line.waiting
-                if waiting and waiting[0] < first:
-                    first = waiting[0]
+        for tier, lines in enumerate(self.waiting):
+            first_at, first = inf, _LAST
+            for waiting in lines:
+                if waiting:
+                    head = waiting[0]
+                    at = head[0]  # comparing instants alone is cheaper, and nearly always enough
+                    if at <= first_at and (at < first_at or head < first):
+                        first_at, first = at, head
             if first is not _LAST:
                 found.append((tier, first))
         return found
 
     def oldest(self) -> list[Candidate]:
         """The oldest contact of each line, where the first is not the oldest."""
-        return [(line.tier, line.oldest) for lines in self.tiers for line in lines if line.waiting]
+        return [(line.tier, line.oldest) for line in self.lines if line.waiting]
 
 
 class Group:
@@ -97,17 +108,15 @@ class Group:
         assert listed[at] == standing, "only who is idle can be taken"
         del listed[at]
 
-    def shelve(self, line: Line, rank: int, gate: Gate | None, tiers: int) -> None:
-        """Serve this line from now on, at this rank."""
+    def shelf(self, rank: int, gate: Gate | None, tiers: int) -> Shelf:
+        """Where the lines stand that it serves at this rank."""
         for shelf in self.shelves:
             if shelf.rank == rank and shelf.gate is gate:
-                break
-        else:
-            shelf = Shelf(rank, gate, tiers)
-            self.shelves.append(shelf)
-            self.shelves.sort(key=lambda each: each.rank)
-        shelf.tiers[line.tier].append(line)
-        self.queues.add(line.queue)
+                return shelf
+        shelf = Shelf(rank, gate, tiers)
+        self.shelves.append(shelf)
+        self.shelves.sort(key=lambda each: each.rank)
+        return shelf
 
 
 class Bucket:
@@ -120,6 +129,16 @@ class Bucket:
         self.groups: list[Group] = []
 
 
+class Service:
+    """Who serves the lines, one a tier, of contacts with the same reach; `shelves` are those on which they stand."""
+
+    __slots__ = ("buckets", "shelves")
+
+    def __init__(self, buckets: Sequence[Bucket] = ()) -> None:
+        self.buckets = buckets
+        self.shelves: list[Shelf] = []
+
+
 class Line:
     """Contacts of one queue, tier and reach; `buckets` are the groups that may serve them, best first.
 
@@ -128,13 +147,15 @@ class Line:
 
     __slots__ = ("buckets", "lifo", "order", "queue", "requires", "tier", "waiting")
 
-    def __init__(self, rules: QueueRules, requires: Requirement, tier: int, *, lifo: bool) -> None:
+    def __init__(
+        self, rules: QueueRules, requires: Requirement, tier: int, buckets: Sequence[Bucket], *, lifo: bool
+    ) -> None:
         self.queue = rules.queue
         self.requires = requires
         self.tier = tier
         self.order = ORDER_KEPT[rules.agent_order]
         self.lifo = lifo
-        self.buckets: Sequence[Bucket] = ()
+        self.buckets = buckets
         self.waiting: list[Head] = []
 
     def push(self, entered_at: float, contact_id: str) -> None:
@@ -143,9 +164,9 @@ class Line:
 
     def remove(self, entered_at: float, contact_id: str) -> None:
         """A contact waits here no more; it must have been added with this very instant."""
-        waiting, entry = self.waiting, (-entered_at if self.lifo else entered_at, contact_id)
-        at = bisect_left(waiting, entry)
-        assert waiting[at] == entry, "only who waits here can be taken"
+        waiting, head = self.waiting, (-entered_at if self.lifo else entered_at, contact_id)
+        at = bisect_left(waiting, head)
+        assert waiting[at] == head, "only who waits here can be taken"
         del waiting[at]
 
     @property
@@ -233,7 +254,7 @@ class Matching:
         self.lines: dict[_Key, Line] = {}
         self.groups: dict[_Key, Group] = {}
         self._lifo = policy.discipline is Discipline.LIFO
-        self._serving: dict[_Key, tuple[Bucket, ...]] = {}
+        self._services: dict[tuple[str, Requirement, float], Service] = {}
         self.group_of: dict[str, Group] = {}  # by agent
         self.desks: dict[str, dict[int, Line]] = {}  # by agent and tier: contacts that wait for this agent alone
         self._delays: dict[str, set[float]] = {}
@@ -251,7 +272,7 @@ class Matching:
         desk = self.desks.setdefault(agent_id, {})
         tier = min(tier, self.tiers - 1)
         if tier not in desk:
-            desk[tier] = Line(rules, Named(agent_id), tier, lifo=self._lifo)
+            desk[tier] = Line(rules, Named(agent_id), tier, (), lifo=self._lifo)
         return desk[tier]
 
     def line(self, rules: QueueRules, requires: Requirement, delay_s: float, tier: int) -> Line:
@@ -286,18 +307,16 @@ class Matching:
         return group
 
     def _new_line(self, rules: QueueRules, requires: Requirement, delay_s: float, tier: int) -> Line:
-        line = Line(rules, requires, tier, lifo=self._lifo)
         key = (rules.queue, requires, delay_s)
-        if key not in self._serving:
-            self._serving[key] = self._buckets(rules, requires, delay_s)
-        line.buckets = self._serving[key]
-        for bucket in line.buckets:
-            for group in bucket.groups:
-                group.shelve(line, bucket.rank, bucket.gate, self.tiers)
+        service = self._services.get(key)
+        if service is None:
+            service = self._services[key] = self._new_service(rules, requires, delay_s)
+        line = Line(rules, requires, tier, service.buckets, lifo=self._lifo)
+        for shelf in service.shelves:
+            shelf.add(line)
         return line
 
-    def _buckets(self, rules: QueueRules, requires: Requirement, delay_s: float) -> tuple[Bucket, ...]:
-        """Who serves the lines, one a tier, of contacts in this queue that require this and are seen by this delay."""
+    def _new_service(self, rules: QueueRules, requires: Requirement, delay_s: float) -> Service:
         for atom in atoms(requires):
             if isinstance(atom, Named) and atom.agent_id in self.group_of:
                 self._isolate(atom.agent_id)
@@ -310,7 +329,17 @@ class Matching:
             level = better * proficiency(requires, group.sample.skills) if better else 0
             bucket = buckets.setdefault((membership.rank, level), Bucket(membership.rank, gate))
             bucket.groups.append(group)
-        return tuple(buckets[key] for key in sorted(buckets))
+        service = Service(tuple(buckets[key] for key in sorted(buckets)))
+        for bucket in service.buckets:
+            for group in bucket.groups:
+                self._shelve(service, rules.queue, bucket, group)
+        return service
+
+    def _shelve(self, service: Service, queue: str, bucket: Bucket, group: Group) -> Shelf:
+        shelf = group.shelf(bucket.rank, bucket.gate, self.tiers)
+        service.shelves.append(shelf)
+        group.queues.add(queue)
+        return shelf
 
     def _candidates(self, requires: Requirement) -> Iterable[Group]:
         """Groups among which are all that meet the requirement: those with the rarest skill that it insists on."""
@@ -341,11 +370,12 @@ class Matching:
         stay = (each for each, group in self.group_of.items() if group is known)
         if (other := next(stay, None)) is not None:
             known.sample = self._profiles[other]
-        for bucket in (bucket for buckets in self._serving.values() for bucket in buckets):
-            if known in bucket.groups:
-                bucket.groups.append(own)
-        for line in self.lines.values():
-            for bucket in line.buckets:
-                if own in bucket.groups:
-                    own.shelve(line, bucket.rank, bucket.gate, self.tiers)
+        for key, service in self._services.items():
+            for bucket in service.buckets:
+                if known in bucket.groups:
+                    bucket.groups.append(own)
+                    shelf = self._shelve(service, key[0], bucket, own)
+                    for line in self.lines.values():
+                        if line.buckets is service.buckets:
+                            shelf.add(line)
         self._moved(agent_id, known, own)

@@ -37,7 +37,7 @@ _WIDTHS: Final = tuple(high - low for low, high in pairwise(_LOWS))
 
 def keeping(weight: float, elapsed_s: float) -> float:
     """The factor by which data of this weight (in contacts) fades over `elapsed_s`."""
-    return min(1.0, max(math.exp2(-elapsed_s / HALF_LIFE_S), KEPT / weight if weight else 1.0))
+    return 1.0 if weight <= KEPT else min(1.0, max(math.exp2(-elapsed_s / HALF_LIFE_S), KEPT / weight))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,6 @@ class HandleTimes:
         self.prior_s = prior_s
         self.weight = 0.0
         """How many contacts the data is worth."""
-        self.mean_s = prior_s
-        self.cv2 = 1.0
-        """Squared coefficient of variation: 1 for exponential times, 0 if all take as long."""
         self._since_s: float | None = None
         self._total_s = self._squares = 0.0
         # Fading multiplies everything; so that it costs nothing, all is kept in units that shrink instead.
@@ -94,26 +91,39 @@ class HandleTimes:
         elapsed_s = 0.0 if self._since_s is None else max(0.0, now - self._since_s)
         return self.cv2 / (PRIOR + self.weight * keeping(self.weight, elapsed_s))
 
+    @property
+    def mean_s(self) -> float:
+        """The mean, seconds."""
+        return (PRIOR * self.prior_s + self._total_s) / (PRIOR + self.weight)
+
+    @property
+    def cv2(self) -> float:
+        """Squared coefficient of variation: 1 for exponential times, 0 if all take as long."""
+        second = (2.0 * PRIOR * self.prior_s**2 + self._squares) / (PRIOR + self.weight)
+        return min(max(0.0, second / self.mean_s**2 - 1.0), CV2_MAX)
+
     def ended(self, now: float, handle_s: float) -> None:
         """A contact was handled for `handle_s` ≥ 0."""
         assert handle_s >= 0
-        keep = keeping(self.weight, max(0.0, now - self._since_s)) if self._since_s is not None else 1.0
-        self._since_s = now if self._since_s is None else max(now, self._since_s)
-        self.weight = self.weight * keep + 1.0
-        self._total_s = self._total_s * keep + handle_s
-        self._squares = self._squares * keep + handle_s * handle_s
-        self._scale *= keep
-        if self._scale < _SCALE_MIN:
-            self._ended = [count * self._scale for count in self._ended]
-            self._into_s = [into_s * self._scale for into_s in self._into_s]
-            self._scale = 1.0
+        since_s, weight = self._since_s, self.weight
+        if since_s is None or now > since_s:
+            self._since_s = now
+        if weight > KEPT and since_s is not None and now > since_s:
+            keep = keeping(weight, now - since_s)
+            weight *= keep
+            self._total_s *= keep
+            self._squares *= keep
+            self._scale *= keep
+            if self._scale < _SCALE_MIN:
+                self._ended = [count * self._scale for count in self._ended]
+                self._into_s = [into_s * self._scale for into_s in self._into_s]
+                self._scale = 1.0
+        self.weight = weight + 1.0
+        self._total_s += handle_s
+        self._squares += handle_s * handle_s
         last = bisect_right(_EDGES, handle_s)
-        self._into_s[last] += (handle_s - _LOWS[last]) / self._scale
         self._ended[last] += 1.0 / self._scale
-        count = PRIOR + self.weight
-        self.mean_s = (PRIOR * self.prior_s + self._total_s) / count
-        second = (2.0 * PRIOR * self.prior_s**2 + self._squares) / count
-        self.cv2 = min(max(0.0, second / self.mean_s**2 - 1.0), CV2_MAX)
+        self._into_s[last] += (handle_s - _LOWS[last]) / self._scale
         self._read = False
 
     def headway(self, ages: Sequence[float]) -> Headway:

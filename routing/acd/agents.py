@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from routing.acd.standing import after_rest, after_work
 from routing.messages import Entered
 from routing.model import RONA, Activity, AgentProfile, Choice, Outcome, Presence, Race
-from routing.standing import after_rest, after_work
 
 
 class AgentSignal(Enum):
@@ -73,7 +73,7 @@ class Agent:
 
     `ready_since` is when the agent last became free for work (available again, or done with a contact). An offer
     that came to nothing does not move it: nobody loses or gains their place by a phone that rang. `misses` counts
-    offers in a row that rang out. `occupancy` to `place` are what `routing.standing` measures by;
+    offers in a row that rang out. `occupancy` to `place` are what `routing.acd.standing` measures by;
     `counted` is as what the board counts them. `agent_id` is the id that the site gave them.
     """
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from routing.model import AgentOrder
 
 if TYPE_CHECKING:
-    from routing.agents import Agent
+    from routing.acd.agents import Agent
 
 FORGET_S = 1_800.0
 """After this long, an hour's work counts 1/e of what it counted."""

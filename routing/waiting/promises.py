@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from routing.estimate import Estimate, Promise
-from routing.forecast import Prospect
+from routing.waiting.estimate import Estimate, Promise
+from routing.waiting.forecast import Prospect
 
 OVERTAKEN: Final = "overtaken"
 FEWER_AGENTS: Final = "fewer_agents"

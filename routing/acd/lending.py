@@ -7,12 +7,12 @@ data it stands as the loan says.
 
 from __future__ import annotations
 
-from routing.board import WATCH, Board
-from routing.contacts import Contact
-from routing.forecast import Forecast
-from routing.match import Gate
+from routing.acd.board import WATCH, Board
+from routing.acd.contacts import Contact
+from routing.acd.match import Gate
+from routing.acd.pairing import Pairing
 from routing.model import Gauge
-from routing.pairing import Pairing
+from routing.waiting.forecast import Forecast
 
 LOOK_S = 1.0
 

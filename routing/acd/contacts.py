@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
-from routing.estimate import Promise
-from routing.ladder import Ladder
-from routing.match import Line
+from routing.acd.ladder import Ladder
+from routing.acd.match import Line
+from routing.acd.offers import Offer
 from routing.messages import Entered
 from routing.model import QueueRules
-from routing.offers import Offer
+from routing.waiting.estimate import Promise
 
 
 class Away(Enum):

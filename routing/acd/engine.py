@@ -1,8 +1,8 @@
 """The ACD: one input at a time, at a given instant, becomes the list of decisions that follow from it.
 
 One owner feeds `step` and obeys what it returns. The engine keeps one promise after every step, work conservation: no
-contact waits while an agent whom its reach includes is ready. `routing.pairing` keeps it; what is told here only says
-where it might break.
+contact waits while an agent whom its reach includes is ready. `pairing` keeps it; what is told here only says where it
+might break.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from routing.board import AGENT, CALLBACK, CONTACT, OFFER, Board
-from routing.callbacks import Callbacks
-from routing.comeback import Comebacks, Departed
-from routing.doors import Doors
-from routing.estimate import Estimate
-from routing.explain import Explainer, Explanation
-from routing.forecast import Forecast, Prospect
-from routing.ladder import Ladder
-from routing.lending import LOANS, Lending
+from routing.acd.board import AGENT, CALLBACK, CONTACT, OFFER, Board
+from routing.acd.callbacks import Callbacks
+from routing.acd.comeback import Comebacks, Departed
+from routing.acd.doors import Doors
+from routing.acd.explain import Explainer, Explanation
+from routing.acd.ladder import Ladder
+from routing.acd.lending import LOANS, Lending
+from routing.acd.pairing import Pairing
+from routing.acd.snapshot import Snapshot, restore_board, snapshot_of
+from routing.acd.staff import Staff
+from routing.acd.visits import Visits
 from routing.messages import (
     CallbackChosen,
     Configured,
@@ -38,10 +40,8 @@ from routing.messages import (
     WrapUpFinished,
 )
 from routing.model import Outcome
-from routing.pairing import Pairing
-from routing.snapshot import Snapshot, restore_board, snapshot_of
-from routing.staff import Staff
-from routing.visits import Visits
+from routing.waiting.estimate import Estimate
+from routing.waiting.forecast import Forecast, Prospect
 
 
 class Acd:

@@ -1,0 +1,1 @@
+"""Distribution itself: inputs in, decisions out. `engine` is the way in; nobody outside steps what is behind it."""
