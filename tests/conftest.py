@@ -12,7 +12,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 from callcenter.companions.postgres import PostgresCompanion
-from tests.kit.parts import DEMO_SITE, RealAsterisk, plain_config, plan_for, running
+from tests.kit.parts import DEMO_SITE, RealAsterisk, plain_config, plan_for, running, swept
 
 # In CI a law is tried on the same examples each time for the same code, so that a red run is about the change; at home
 # every run looks for new ones.
@@ -35,6 +35,13 @@ async def asterisk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Re
     plan = plan_for(tmp_path_factory.mktemp("asterisk"), "main", prompts_dir=DEMO_SITE / "prompts")
     async with running(plan) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_from_before(request: pytest.FixtureRequest) -> None:
+    """A test finds the session's Asterisk empty, so that one that fails takes no other with it."""
+    if "asterisk" in request.fixturenames:
+        await swept(request.getfixturevalue("asterisk"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from api.app import create_app
 from api.server import ApiServer
 from api.serving import backend_of
+from callcenter.companions.postgres import PostgresCompanion
 from callcenter.config.site import Site, SiteError, load_site
 from callcenter.contact.model import Phase
 from callcenter.db.queries import EventRow
@@ -49,6 +51,12 @@ class Folder:
         text = (self.path / name).read_text()
         assert old in text
         (self.path / name).write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture
+async def database_url(postgres: PostgresCompanion) -> str:
+    """A database of the test's own: its journal is new, and a journal that begins anew is told by the second."""
+    return await postgres.database(f"live_site_{uuid4().hex[:12]}")
 
 
 @pytest.fixture

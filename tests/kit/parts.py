@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from callcenter.asterisk.ari import Ari
 from callcenter.companions.asterisk import AsteriskCompanion
 from callcenter.companions.plan import AsteriskPlan, chosen_root
 from tests.kit.behaviour import Behaviour
@@ -112,3 +113,13 @@ async def running(plan: AsteriskPlan) -> AsyncIterator[RealAsterisk]:
         await companion.stop()
         shutil.rmtree(directory, ignore_errors=True)
         directory.with_name(f"{directory.name}.lock").unlink(missing_ok=True)
+
+
+async def swept(asterisk: RealAsterisk) -> None:
+    """Hang up every channel and delete every bridge."""
+    companion = asterisk.companion
+    async with Ari(companion.ari_url, companion.ari_user, companion.ari_password, app="sweeper") as ari:
+        for channel in await ari.channels():
+            await ari.hang_up(channel.id)
+        for bridge in await ari.bridges():
+            await ari.delete_bridge(bridge.id)
