@@ -83,17 +83,16 @@ class Shelf:
 class Group:
     """Agents alike; `sample` is any of them. `idle` lists who is ready, by order.
 
-    `staffed` counts those logged in, `available` those of them whose presence is available, busy or not. `queues` are
-    those whose contacts it has served lines of.
+    `staffed` counts those logged in, `available` those of them whose presence is available, busy or not.
     """
 
-    __slots__ = ("available", "idle", "queues", "sample", "shelves", "staffed")
+    __slots__ = ("available", "idle", "sample", "serves", "shelves", "staffed")
 
     def __init__(self, sample: AgentProfile, orders: Iterable[AgentOrder]) -> None:
         self.sample = sample
         self.idle: dict[AgentOrder, list[Standing]] = {order: [] for order in orders}
         self.shelves: list[Shelf] = []
-        self.queues: set[str] = set()
+        self.serves: tuple[str, ...] | None = None  # Matching.serves, once it was asked
         self.staffed = 0
         self.available = 0
 
@@ -246,7 +245,7 @@ class Matching:
         policy: TierPolicy,
         moved: Callable[[str, Group, Group], None] = _nobody_listed,
     ) -> None:
-        queues = tuple(queues)
+        self._queues = queues = tuple(queues)
         self._moved = moved
         self.tiers = len(policy.tiers)
         self.orders = sorted({ORDER_KEPT[rules.agent_order] for rules in queues} or {AgentOrder.LONGEST_IDLE})
@@ -266,6 +265,18 @@ class Matching:
     def delays(self, queue: str) -> Iterable[float]:
         """The delays with which members see this queue."""
         return self._delays.get(queue, ())
+
+    def serves(self, group: Group) -> tuple[str, ...]:
+        """The queues that the group has a part in, its own or by a loan, and of whose steps it meets at least one."""
+        if group.serves is None:
+            group.serves = tuple(rules.queue for rules in self._queues if self._has_a_part(group.sample, rules))
+        return group.serves
+
+    def _has_a_part(self, sample: AgentProfile, rules: QueueRules) -> bool:
+        membership, _ = self._part(sample, rules)
+        if membership is None or not met(rules.requires, sample):
+            return False
+        return any(met(step.requires, sample) for step in rules.steps)
 
     def desk_line(self, agent_id: str, rules: QueueRules, tier: int) -> Line:
         """The line of contacts of this tier that wait for this agent alone, from whatever queue."""
@@ -332,13 +343,12 @@ class Matching:
         service = Service(tuple(buckets[key] for key in sorted(buckets)))
         for bucket in service.buckets:
             for group in bucket.groups:
-                self._shelve(service, rules.queue, bucket, group)
+                self._shelve(service, bucket, group)
         return service
 
-    def _shelve(self, service: Service, queue: str, bucket: Bucket, group: Group) -> Shelf:
+    def _shelve(self, service: Service, bucket: Bucket, group: Group) -> Shelf:
         shelf = group.shelf(bucket.rank, bucket.gate, self.tiers)
         service.shelves.append(shelf)
-        group.queues.add(queue)
         return shelf
 
     def _candidates(self, requires: Requirement) -> Iterable[Group]:
@@ -370,11 +380,11 @@ class Matching:
         stay = (each for each, group in self.group_of.items() if group is known)
         if (other := next(stay, None)) is not None:
             known.sample = self._profiles[other]
-        for key, service in self._services.items():
+        for service in self._services.values():
             for bucket in service.buckets:
                 if known in bucket.groups:
                     bucket.groups.append(own)
-                    shelf = self._shelve(service, key[0], bucket, own)
+                    shelf = self._shelve(service, bucket, own)
                     for line in self.lines.values():
                         if line.buckets is service.buckets:
                             shelf.add(line)

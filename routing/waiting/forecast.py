@@ -248,10 +248,15 @@ class Forecast:
         return found
 
     def _share(self, queue: str, group: Group) -> float:
-        """Which part of the group's work is this queue's, by the contacts of late; even, where nothing is known."""
-        if len(group.queues) <= 1:
+        """Which part of the group's work is this queue's, by the contacts of late; even, where nothing is known.
+
+        Only queues count that somebody has entered.
+        """
+        in_use = self._board.in_queue
+        others = [each for each in self._board.matching.serves(group) if each != queue and each in in_use]
+        if not others:
             return 1.0
         starts = self._starts
-        total = sum([starts[each][0] for each in group.queues if each in starts])
         own = starts[queue][0] if queue in starts else 0.0
-        return (own + 1.0) / (total + len(group.queues))
+        total = own + sum([starts[each][0] for each in others if each in starts])
+        return (own + 1.0) / (total + len(others) + 1)

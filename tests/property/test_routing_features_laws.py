@@ -107,7 +107,7 @@ agent_first = kinds.map(lambda kind: kind._replace(loans=False, callbacks=Callba
 """Loans, waits and customer-first callbacks go by forecasts."""
 
 
-@given(agent_first, happenings)  # of all kinds once bug B32 is mended
+@given(kinds, happenings)
 @settings(max_examples=30, deadline=None)
 def test_the_same_day_gives_the_same_decisions_whoever_asks_in_between(kind: Kind, what: list[Happening]) -> None:
     assert decided(kind, what) == decided(kind, what, curious=True)

@@ -274,7 +274,6 @@ def test_a_back_up_member_is_named_with_the_delay_until_it_is_over() -> None:
     assert acd.step(replace(config), 11.0) == []
 
 
-@pytest.mark.xfail(reason="bug B32", strict=True)
 def test_asking_about_another_queue_keeps_no_callback_from_being_dialed() -> None:
     dials = []
     for asks in (True, False):
