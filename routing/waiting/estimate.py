@@ -238,10 +238,11 @@ class QueueHistory:
         empty. With `policy`, who enters later may be served before.
         """
         ring_s = self._rang_s / self._answered if self._answered else 0.0
+        in_progress_s = sum(ages) * min(1.0, serving / len(ages)) if ages else 0.0
         return Outlook(
             serving=serving,
             idle=idle,
-            cycle_s=self.handling.mean_s + ring_s,
+            cycle_s=self.handling.known_s(in_progress_s) + ring_s,
             cycle_variance=self.handling.mean_variance(now),
             cv2=self.handling.cv2,
             ring_s=ring_s,

@@ -90,10 +90,24 @@ def test_a_small_team_is_told_wide_intervals_and_right_ones() -> None:
     assert found.median_error == pytest.approx(0.42, abs=0.06)
 
 
-def test_who_may_be_overtaken_is_told_a_longer_wait() -> None:
-    """Strict priority for a third of the customers, in a pool of 100: the intervals are right for both tiers."""
-    site = one_pool(100, TierPolicy(Discipline.STRICT, (Tier("vip"), Tier("standard"))))
-    load = steady(site, 105.0, 12_000, (0.3, 0.7), Exponential(2 * AHT_S))
+@pytest.mark.parametrize("mix", [(0.3, 0.7), (0.2, 0.3, 0.5)])
+def test_who_may_be_overtaken_is_told_a_longer_wait(mix: tuple[float, ...]) -> None:
+    """Strict priority in a pool of 100: the intervals are right for every tier, those in the middle too."""
+    tiers = tuple(Tier(f"tier {number}") for number in range(len(mix)))
+    site = one_pool(100, TierPolicy(Discipline.STRICT, tiers))
+    load = steady(site, 105.0, 12_000, mix, Exponential(2 * AHT_S))
     record = settled(simulate(site, draw(load, seed=51), announce=True), LEARNING)
-    for tier in range(2):
+    for tier in range(len(mix)):
         assert_calibrated(judged(record.those(record.tier == tier)))
+
+
+def test_the_first_callers_of_a_morning_are_told_no_shorter_waits_than_come() -> None:
+    """All agents begin at once, so the first contacts that end are short; who goes by those foretells too little."""
+    site = one_pool(100, ALIKE)
+    came = told = 0.0
+    for seed in range(8):
+        day = draw(steady(site, 130.0, 400, patience=NEVER), seed)
+        for estimate, wait_s in zip((record := simulate(site, day, announce=True)).told, record.wait_s, strict=True):
+            if estimate is not None and 0.0 < estimate.mean_s < math.inf:
+                came, told = came + wait_s, told + estimate.mean_s
+    assert came / told == pytest.approx(1.0, abs=0.1)

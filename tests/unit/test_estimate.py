@@ -43,6 +43,17 @@ def test_what_is_known_from_few_contacts_is_told_less_surely() -> None:
     assert unsure.p90_s - unsure.p50_s > 1.5 * (surer.p90_s - surer.p50_s)
 
 
+def test_time_spent_in_contacts_that_have_not_ended_counts_as_far_as_handling_is_irregular() -> None:
+    irregular, regular = HandleTimes(180.0), HandleTimes(180.0)
+    for number in range(400):
+        irregular.ended(0.0, -180.0 * math.log((number + 0.5) / 400))
+        regular.ended(0.0, 180.0)
+    spent_s = 40 * 180.0
+    assert irregular.known_s(0.0) == pytest.approx(irregular.mean_s)
+    assert irregular.known_s(spent_s) == pytest.approx(1.1 * irregular.mean_s, rel=0.02)
+    assert regular.known_s(spent_s) == pytest.approx(180.0, rel=0.01)
+
+
 def test_with_an_agent_free_there_is_nothing_to_wait_for_but_the_ring() -> None:
     history = QueueHistory()
     assert history.estimate(ahead=0, serving=3.0, idle=1, ages=(), now=0.0).p90_s == 0.0
