@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import assert_never
 
+from ivr import world
 from ivr.expression import Type, Value, fits
 from ivr.model import (
     AGENT_KEY,
@@ -22,7 +23,9 @@ from ivr.model import (
     Scale,
     SurveyNode,
 )
+from ivr.turn import Answered, ComparePin, RecallVerified
 from ivr.walk import Walk
+from ivr.world_model import AuthenticateNode
 
 _DIGITS = frozenset("0123456789")
 _ANSWERS: Mapping[Scale, Mapping[str, int]] = {
@@ -39,6 +42,11 @@ def begin(walk: Walk, node: AskingNode) -> NodeId | None:
     if isinstance(node, SurveyNode):
         walk.question = -1 if node.invitation else 0
         walk.note("survey_invited", {"survey": node.survey, "questions": len(node.questions)})
+    if isinstance(node, AuthenticateNode):
+        return _begin_proof(walk, node)
+    if isinstance(node, CollectNode) and node.unless_known and node.into in walk.variables:
+        walk.way = "next"
+        return node.next
     return go_on(walk, node)
 
 
@@ -47,7 +55,7 @@ def hear(walk: Walk, node: AskingNode, digit: str) -> NodeId | None:
     if isinstance(node, (CollectNode, ConsentNode)) and walk.saying and not node.interruptible:
         walk.keep_ahead(digit)
         return None
-    if isinstance(node, CollectNode) and not _means(node, digit):
+    if isinstance(node, CollectNode | AuthenticateNode) and not _means(node, digit):
         return None
     walk.hush()
     to = _take(walk, node, digit)
@@ -66,7 +74,7 @@ def silence(walk: Walk, node: AskingNode) -> NodeId | None:
     """Nothing more was keyed in time: what was keyed is the answer, or there is none."""
     walk.timer_at = None
     to: NodeId | None
-    if walk.collected and isinstance(node, CollectNode):
+    if walk.collected and isinstance(node, CollectNode | AuthenticateNode):
         to = _complete(walk, node)
     elif walk.collected and isinstance(node, SurveyNode):
         to = _answered(walk, node, 1)
@@ -77,7 +85,7 @@ def silence(walk: Walk, node: AskingNode) -> NodeId | None:
 
 def go_on(walk: Walk, node: AskingNode) -> NodeId | None:
     """Take the keys typed ahead one by one; then ask, if nothing is being said and nothing is awaited."""
-    while walk.ahead and not walk.saying:
+    while walk.ahead and not walk.saying and walk.asked_at is None:
         digit, walk.ahead = walk.ahead[0], walk.ahead[1:]
         if (to := _take(walk, node, digit)) is not None:
             return to
@@ -103,7 +111,7 @@ def _take(walk: Walk, node: AskingNode, digit: str) -> NodeId | None:
                 walk.note("keyed", {"digits": digit})
                 walk.way = f"choices.{digit}"
                 return to
-        case CollectNode():
+        case CollectNode() | AuthenticateNode():
             return _digit(walk, node, digit)
         case LanguageChoiceNode():
             language = node.choices.get(digit)
@@ -132,12 +140,20 @@ def _agent_or_wrong(walk: Walk, node: AskingNode, digit: str) -> NodeId | None:
     return walk.to_agent()
 
 
-def _means(node: CollectNode, digit: str) -> bool:
-    return digit in _DIGITS or digit == node.terminator or digit in node.keys
+def _means(node: CollectNode | AuthenticateNode, digit: str) -> bool:
+    return digit in _DIGITS or digit == _terminator(node) or digit in _keys(node)
 
 
-def _digit(walk: Walk, node: CollectNode, digit: str) -> NodeId | None:
-    if digit == node.terminator:
+def _terminator(node: CollectNode | AuthenticateNode) -> str:
+    return node.terminator if isinstance(node, CollectNode) else "#"
+
+
+def _keys(node: CollectNode | AuthenticateNode) -> Mapping[str, NodeId]:
+    return node.keys if isinstance(node, CollectNode) else {}
+
+
+def _digit(walk: Walk, node: CollectNode | AuthenticateNode, digit: str) -> NodeId | None:
+    if digit == _terminator(node):
         return _complete(walk, node)
     if digit in _DIGITS:
         walk.collected += digit
@@ -145,21 +161,25 @@ def _digit(walk: Walk, node: CollectNode, digit: str) -> NodeId | None:
             return _complete(walk, node)
         walk.timer_at = walk.now + node.between_s
         return None
-    to = node.keys.get(digit)
+    to = _keys(node).get(digit)
     if to is not None:
         walk.note("keyed", {"digits": digit})
         walk.collected, walk.timer_at, walk.way = "", None, f"keys.{digit}"
     return to
 
 
-def _complete(walk: Walk, node: CollectNode) -> NodeId | None:
+def _complete(walk: Walk, node: CollectNode | AuthenticateNode) -> NodeId | None:
     """No more digits come: they are the answer, if they are enough and make sense."""
     digits, walk.collected, walk.timer_at = walk.collected, "", None
     if digits:
-        walk.note("keyed", {"digits": "*" * len(digits) if node.secret else digits})
-    value = None
-    if len(digits) >= node.digits_min:
-        value = _value(digits, walk.current.variables[node.into].type)
+        secret = isinstance(node, AuthenticateNode) or node.secret
+        walk.note("keyed", {"digits": "*" * len(digits) if secret else digits})
+    if len(digits) < node.digits_min:
+        return _asked_again(walk, node, "wrong_key")
+    if isinstance(node, AuthenticateNode):
+        world.ask(walk, ComparePin(world.customer(walk) or "", digits), node)
+        return None
+    value = _value(digits, walk.current.variables[node.into].type)
     if value is None:
         return _asked_again(walk, node, "wrong_key")
     walk.keep(node.into, value)
@@ -196,6 +216,42 @@ def _consented(walk: Walk, node: ConsentNode, *, by: str, given: bool) -> NodeId
     walk.note("consented", {"given": given, "by": by})
     walk.consent, walk.way = given, "on_accepted" if given else "on_declined"
     return node.on_accepted if given else node.on_declined
+
+
+# Proof of who calls
+
+
+def compared(walk: Walk, node: AuthenticateNode, answer: Answered) -> NodeId | None:
+    """Whether the caller is who they say: on, once more, or not."""
+    recalling, walk.question = walk.question < 0, 0
+    if answer.outcome == "verified":
+        walk.verified = True
+        walk.note("verified", {"customer_id": world.customer(walk) or "", "by": "recalled" if recalling else "pin"})
+        walk.way = "next"
+        return node.next
+    if recalling:
+        return go_on(walk, node)
+    if answer.outcome == "wrong":
+        to = _asked_again(walk, node, "wrong_key")
+        return go_on(walk, node) if to is None else to
+    walk.way = "on_failed" if answer.outcome == "locked" else "on_error"
+    return node.on_failed if answer.outcome == "locked" else node.on_error
+
+
+def _begin_proof(walk: Walk, node: AuthenticateNode) -> NodeId | None:
+    """Nobody proves twice who they are, and nobody can whom we do not know."""
+    who = world.customer(walk)
+    if walk.verified:
+        walk.way = "next"
+        return node.next
+    if who is None:
+        walk.way = "on_failed"
+        return node.on_failed
+    if node.fresh_s <= 0:
+        return go_on(walk, node)
+    walk.question = -1
+    world.ask(walk, RecallVerified(who, node.fresh_s), node)
+    return None
 
 
 # Surveys
@@ -279,6 +335,9 @@ def _given_up(walk: Walk, node: AskingNode) -> NodeId:
             return _consented(walk, node, by="silence", given=node.silence_accepts)
         case SurveyNode():
             return _close(walk, node)
+        case AuthenticateNode():
+            walk.way = "on_failed"
+            return node.on_failed
         case _:
             assert_never(node)
 
@@ -296,6 +355,8 @@ def _prompts(walk: Walk, node: AskingNode) -> tuple[tuple[Said, ...], tuple[Lang
     match node:
         case MenuNode() | CollectNode() | ConsentNode():
             return node.prompts, node.said_in
+        case AuthenticateNode():
+            return node.prompts, ()
         case LanguageChoiceNode():
             return node.prompts, tuple(dict.fromkeys(node.choices.values()))
         case SurveyNode():
@@ -308,7 +369,7 @@ def _apology(node: AskingNode, why: str) -> tuple[Said, ...]:
     match node:
         case MenuNode() | SurveyNode():
             return node.no_input_prompts if why == "no_input" else node.wrong_key_prompts
-        case CollectNode():
+        case CollectNode() | AuthenticateNode():
             return node.no_input_prompts if why == "no_input" else node.wrong_prompts
         case LanguageChoiceNode() | ConsentNode():
             return ()

@@ -7,10 +7,12 @@ loop. So a caller who keys nothing comes to a queue or an end, whatever node the
 from collections.abc import Collection, Iterator, Mapping
 
 from ivr.check_values import missing_prompts, wrong_values
+from ivr.expression import Literal
 from ivr.graph import backward, closure, ways
 from ivr.model import (
     AskingNode,
     BranchNode,
+    CallbackNode,
     CollectNode,
     ConsentNode,
     Flow,
@@ -26,7 +28,11 @@ from ivr.model import (
     ScheduleNode,
     SubFlowNode,
     Subject,
+    TransferNode,
+    VoicemailNode,
+    WaitingNode,
 )
+from ivr.privacy import told_to_anybody
 from ivr.sub_flows import calls, wrong_calls
 from ivr.surroundings import Surroundings, unknown
 
@@ -39,7 +45,7 @@ def check(flow: Flow, around: Surroundings) -> tuple[str, ...]:
     if any(_dangling(flow, flow.nodes)):  # not the graph its author meant: judge its shape once the ways are right
         return mistakes
     shape = (*_unreachable(flow), *_dead_ends(flow), *_loops(flow), *_without_a_person(flow, around.flows))
-    return (*mistakes, *shape)
+    return (*mistakes, *shape, *told_to_anybody(flow, around))
 
 
 def check_references(flow: Flow, around: Surroundings, declared: Collection[NodeId]) -> tuple[str, ...]:
@@ -81,8 +87,10 @@ def _names(flow: Flow, around: Surroundings) -> Iterator[str]:
     for node_id, node in flow.nodes.items():
         at = f"nodes.{node_id}"
         match node:
-            case QueueNode():
+            case QueueNode() | TransferNode() | CallbackNode():
                 yield from unknown(f"{at}.queue", "queue", [node.queue], around.queues)
+                if isinstance(node, TransferNode) and isinstance(node.agent.root, Literal):
+                    yield from unknown(f"{at}.agent", "agent", [str(node.agent.root.value)], around.agents)
             case LanguageNode():
                 yield from unknown(f"{at}.language", "language", [node.language], around.languages)
             case LanguageChoiceNode():
@@ -109,7 +117,7 @@ def _unreachable(flow: Flow) -> Iterator[str]:
 
 
 def _dead_ends(flow: Flow) -> Iterator[str]:
-    ends = (QueueNode, HangUpNode, ReturnNode)
+    ends = (QueueNode, TransferNode, CallbackNode, VoicemailNode, HangUpNode, ReturnNode)
     saved = closure([node_id for node_id, node in flow.nodes.items() if isinstance(node, ends)], backward(flow))
     for node_id in flow.nodes:
         if node_id not in saved:
@@ -137,7 +145,7 @@ def _served(flow: Flow, serving: Collection[FlowId]) -> set[NodeId]:
     queues = [
         node_id
         for node_id, node in flow.nodes.items()
-        if isinstance(node, QueueNode) or (isinstance(node, SubFlowNode) and node.flow in serving)
+        if isinstance(node, WaitingNode) or (isinstance(node, SubFlowNode) and node.flow in serving)
     ]
     return closure(queues, backward(flow))
 

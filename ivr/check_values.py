@@ -21,6 +21,7 @@ from ivr.model import (
     Spoken,
     SubFlowNode,
     SurveyNode,
+    TransferNode,
 )
 from ivr.reading import no_such
 from ivr.scope import TYPES, declared
@@ -28,8 +29,11 @@ from ivr.speech import speaker
 from ivr.speech.rules import STYLED, needed
 from ivr.surroundings import Surroundings
 from ivr.types import Declarations, assignable, check_expression
+from ivr.world import FIELDS, PLACE
+from ivr.world_model import HttpNode, Lookup, LookupNode, RememberNode
 
 _COLLECTED = (Type.DIGITS, Type.TEXT, Type.NUMBER, Type.DATE)
+_NUMBERS = (Type.TEXT, Type.DIGITS, Type.NUMBER)  # what numbers of customers, orders and agents are kept in
 _SHOWN_MAX = 3
 
 
@@ -78,6 +82,8 @@ def _wrong_in(
             yield from _wrong_questions(node, types)
         case SubFlowNode():
             yield from _wrong_exchange(node, names, types, flows.get(node.flow))
+        case LookupNode() | HttpNode() | TransferNode() | RememberNode():
+            yield from _wrong_outward(node, names, types)
         case _:
             pass
 
@@ -107,6 +113,48 @@ def _wrong_exchange(
             yield f"outputs.{here}", f"in flow {node.flow!r}: {no_such('variable', other, there)}"
         elif here in types and not assignable(there[other], types[here]):
             yield f"outputs.{here}", f"must be {types[here]}, not {there[other]}"
+
+
+def _wrong_outward(
+    node: LookupNode | HttpNode | TransferNode | RememberNode, names: Declarations, types: Mapping[str, Type]
+) -> Iterator[tuple[str, str]]:
+    match node:
+        case LookupNode():
+            yield from _wrong_lookup(node, names, types)
+        case HttpNode():
+            yield from _wrong_request(node, names, types)
+        case RememberNode():
+            for name, value in node.answers.items():
+                yield from ((f"answers.{name}", wrong) for wrong in check_expression(value, names, list(Type)))
+        case TransferNode():
+            yield from (("agent", wrong) for wrong in check_expression(node.agent, names, _NUMBERS))
+
+
+def _wrong_lookup(node: LookupNode, names: Declarations, types: Mapping[str, Type]) -> Iterator[tuple[str, str]]:
+    """What is looked up by, and what is kept of it."""
+    if node.by is not None:
+        yield from (("by", wrong) for wrong in check_expression(node.by, names, _NUMBERS))
+    there = FIELDS[node.lookup]
+    for here, field in node.into.items():
+        yield from ((f"into.{here}", wrong) for wrong in _settable(here, types, None))
+        if node.lookup is Lookup.ANSWERS:
+            continue
+        if field not in there:
+            yield f"into.{here}", no_such(f"{node.lookup} field", field, there)
+        elif here in types and not assignable(there[field], types[here]):
+            yield f"into.{here}", f"{here!r} must be {there[field]}, not {types[here]}"
+
+
+def _wrong_request(node: HttpNode, names: Declarations, types: Mapping[str, Type]) -> Iterator[tuple[str, str]]:
+    """What is sent, and what is kept of the answer."""
+    for name in PLACE.findall(node.url):
+        if name not in names:
+            yield "url", no_such("variable", name, names)
+    for field, values in (("query", node.query), ("body", node.body or {})):
+        for name, value in values.items():
+            yield from ((f"{field}.{name}", wrong) for wrong in check_expression(value, names, list(Type)))
+    for here in node.into:
+        yield from ((f"into.{here}", wrong) for wrong in _settable(here, types, None))
 
 
 def _settable(name: str, types: Mapping[str, Type], wanted: Collection[Type] | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ivr.expression import Expression
 from ivr.model import (
     BranchNode,
+    CallbackNode,
     CollectNode,
     ConsentNode,
     DecideNode,
@@ -25,7 +26,10 @@ from ivr.model import (
     Spoken,
     SubFlowNode,
     SurveyNode,
+    TransferNode,
+    VoicemailNode,
 )
+from ivr.world_model import AuthenticateNode, HttpNode, LookupNode, RememberNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,15 @@ class Way:
 def ways(node: Node) -> tuple[Way, ...]:
     """The ways out of a node, in the order they are written; the `0` of the flow is not among them."""
     match node:
-        case SayNode() | LanguageNode() | LanguageChoiceNode() | SetNode() | SurveyNode():
+        case SayNode() | LanguageNode() | LanguageChoiceNode() | SetNode() | RememberNode() | SurveyNode():
             return (Way("next", node.next),)
         case MenuNode():
             keyed = (Way(f"choices.{key}", to, by_key=True) for key, to in node.choices.items())
             return (*keyed, Way("on_exhausted", node.on_exhausted))
         case CollectNode():
             keyed = (Way(f"keys.{key}", to, by_key=True) for key, to in node.keys.items())
-            return (Way("next", node.next, by_key=True), *keyed, Way("on_exhausted", node.on_exhausted))
+            asked = Way("next", node.next, by_key=not node.unless_known)
+            return (asked, *keyed, Way("on_exhausted", node.on_exhausted))
         case ConsentNode():
             silent = node.silence_accepts
             declined = Way("on_declined", node.on_declined, by_key=silent)
@@ -59,17 +64,31 @@ def ways(node: Node) -> tuple[Way, ...]:
             tests = (Way(f"cases[{n}]", case.to) for n, case in enumerate(node.cases, 1))
             return (*tests, Way("otherwise", node.otherwise))
         case ScheduleNode():
-            written = ((name, getattr(node, name)) for name in ("open", "closed", "holiday", "closed_now"))
-            return tuple(Way(name, to) for name, to in written if to is not None)
+            return _fields(node, "open", "closed", "holiday", "closed_now")
         case SubFlowNode():
             return tuple(Way(f"outcomes.{outcome}", to) for outcome, to in node.outcomes.items())
-        case QueueNode() | HangUpNode() | ReturnNode():
+        case LookupNode() | HttpNode() | AuthenticateNode():
+            return _fields(node, "next", "on_none", "on_failed", "on_error")
+        case QueueNode() | TransferNode() | CallbackNode() | VoicemailNode() | HangUpNode() | ReturnNode():
             return ()
+
+
+def _fields(node: Node, *names: str) -> tuple[Way, ...]:
+    """The ways that are written in these fields, as far as the node has them."""
+    written = ((name, getattr(node, name, None)) for name in names)
+    return tuple(Way(name, to) for name, to in written if to is not None)
+
+
+# The fields of nodes that hold what is said.
+SAYING = (
+    *("invitation", "prompts", "no_input_prompts", "wrong_key_prompts", "wrong_prompts", "wait_prompts"),
+    "announcement",
+)
 
 
 def said(node: Node) -> Iterator[tuple[str, Said]]:
     """Everything a node can say, with the field it is written in."""
-    for name in ("invitation", "prompts", "no_input_prompts", "wrong_key_prompts", "wrong_prompts", "announcement"):
+    for name in SAYING:
         yield from ((name, each) for each in getattr(node, name, ()))
     if isinstance(node, SurveyNode):
         for n, question in enumerate(node.questions, 1):
@@ -83,8 +102,17 @@ def computed(node: Node) -> Iterator[tuple[str, Expression]]:
             yield from ((f"cases[{n}].when", case.when) for n, case in enumerate(node.cases, 1))
         case SetNode():
             yield from ((f"set.{name}", value) for name, value in node.values.items())
+        case RememberNode():
+            yield from ((f"answers.{name}", value) for name, value in node.answers.items())
         case SubFlowNode():
             yield from ((f"inputs.{name}", value) for name, value in node.inputs.items())
+        case LookupNode(by=by) if by is not None:
+            yield "by", by
+        case HttpNode():
+            yield from ((f"query.{name}", value) for name, value in node.query.items())
+            yield from ((f"body.{name}", value) for name, value in (node.body or {}).items())
+        case TransferNode():
+            yield "agent", node.agent
         case _:
             pass
 

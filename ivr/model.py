@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ivr import prompts
+from ivr import prompts, said
 from ivr.expression import Expression, Type, Value
-from ivr.speech.rules import Style
+from ivr.world_model import AuthenticateNode, HttpNode, LookupNode, RememberNode
 
 FlowId = str
-NodeId = str
+NodeId = said.NodeId
 PromptId = prompts.PromptId
 Language = prompts.Language
 
@@ -22,23 +22,20 @@ KEYS = "0123456789*#ABCD"
 END_STATES = ("self_service", "closed", "no_input")
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A value, said where a prompt could be said: {balance as money}. Nothing is said of an unset one."""
-
-    value: Expression
-    style: Style
-
-
-Said = PromptId | Spoken
+Spoken = said.Spoken
+Said = said.Said
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable of a flow; `value` is what it holds at first, None: it is unset until it is known."""
+    """A variable of a flow; `value` is what it holds at first, None: it is unset until it is known.
+
+    What is `personal` is said only to a caller who is verified; None: it is if it comes from a lookup or a request.
+    """
 
     type: Type
     value: Value | None = None
+    personal: bool | None = None
 
 
 class Subject(StrEnum):
@@ -87,7 +84,7 @@ class CollectNode:
     `between_s`; the first one must come `timeout_s` after the prompts. A number variable gets the number, a date
     variable the day keyed as YYYYMMDD; digits that are too few, or no such day, are a wrong answer. `keys` are keys
     other than digits that lead elsewhere. A key stops the prompts if `interruptible`, else it counts after them.
-    Digits that are `secret` are remembered as asterisks.
+    Digits that are `secret` are remembered as asterisks. `unless_known`: who has answered before is not asked.
     """
 
     prompts: tuple[Said, ...]
@@ -105,6 +102,7 @@ class CollectNode:
     wrong_prompts: tuple[Said, ...] = ()
     interruptible: bool = True
     secret: bool = False
+    unless_known: bool = False
     said_in: tuple[Language, ...] = ()
 
 
@@ -268,6 +266,32 @@ class QueueNode:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferNode:
+    """The contact enters `queue` and waits there for one agent first, for `wait_s`; then for anybody who may serve.
+
+    `agent` is their id; one who is unset, or nobody's, is not waited for.
+    """
+
+    queue: str
+    agent: Expression
+    wait_s: float = 30.0
+    music_class: str | None = None
+    announcement: tuple[Said, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackNode:
+    """The caller is let go and keeps a place in `queue`; they are called back by its rules."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailNode:
+    """The caller leaves a message; the contact ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUpNode:
     """The contact ends, remembered with this end state (one of END_STATES)."""
 
@@ -275,10 +299,13 @@ class HangUpNode:
 
 
 # Nodes at which the caller is asked something; at all of them silence and wrong keys have an end.
-AskingNode = MenuNode | CollectNode | LanguageChoiceNode | ConsentNode | SurveyNode
-ListeningNode = SayNode | AskingNode
-EndNode = QueueNode | HangUpNode | ReturnNode
-Node = ListeningNode | LanguageNode | BranchNode | DecideNode | SetNode | ScheduleNode | SubFlowNode | EndNode
+AskingNode = MenuNode | CollectNode | LanguageChoiceNode | ConsentNode | SurveyNode | AuthenticateNode
+WorldNode = LookupNode | HttpNode  # the world is asked, and the caller waits
+ListeningNode = SayNode | AskingNode | WorldNode
+WaitingNode = QueueNode | TransferNode | CallbackNode  # a person is behind it
+EndNode = WaitingNode | VoicemailNode | HangUpNode | ReturnNode
+PassingNode = LanguageNode | BranchNode | DecideNode | SetNode | RememberNode | ScheduleNode | SubFlowNode
+Node = ListeningNode | PassingNode | EndNode
 
 
 @dataclass(frozen=True, slots=True)

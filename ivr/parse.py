@@ -62,7 +62,7 @@ def _node(reader: Reader) -> Node | None:
 
 
 def _variables(reader: Reader) -> dict[str, Variable]:
-    """Each is `name = "type"`, or a table with `type` and the `value` it holds at first."""
+    """Each is `name = "type"`, or a table with `type`, the `value` it holds at first, and whether it is `personal`."""
     found: dict[str, Variable] = {}
     if len(reader.names) > VARIABLES_MAX:
         reader.mistakes.append(f"{reader.path}: at most {VARIABLES_MAX} variables, not {len(reader.names)}")
@@ -88,5 +88,6 @@ def _variable(reader: Reader, name: str) -> Variable:
             value = given
         else:
             table.wrong("value", f"must be a value of type {kind}, not {shown(given)}")
+    personal = table.flag("personal", default=True) if "personal" in table else None
     table.close()
-    return Variable(kind, value)
+    return Variable(kind, value, personal)

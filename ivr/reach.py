@@ -2,8 +2,9 @@
 
 What is known of the caller (tier, language, hours) takes its branches as it would on the phone; every key that means
 something where it is asked for is tried, and silence; where digits are collected, one sample of them. Keys typed ahead
-lead nowhere that they would not lead later, so but for the one that leads to a person they are not. What depends on the
-digits themselves may be missed.
+lead nowhere that they would not lead later, so but for the one that leads to a person they are not. The world is taken
+to answer everything it could, and nothing, but without values. What depends on the digits or values themselves may be
+missed.
 """
 
 from collections import deque
@@ -24,16 +25,33 @@ from ivr.model import (
     Scale,
     SurveyNode,
 )
-from ivr.turn import Cursor, Digit, Exit, Facts, HangUp, Input, PromptEnded, TimeIsUp, ToQueue, Turn
+from ivr.turn import (
+    Answered,
+    Cursor,
+    Digit,
+    Exit,
+    Facts,
+    HangUp,
+    Input,
+    PromptEnded,
+    TimeIsUp,
+    ToCallback,
+    ToQueue,
+    ToVoicemail,
+    Turn,
+)
 from ivr.walk import inside
+from ivr.world_model import AuthenticateNode
 
 SILENCE_TURNS_MAX = 1_000
 PLACES_MAX = 5_000
 
 _SAMPLE_DAY = "20260101"
 
-# The sub-flows, the node, the question, the language, the keys typed ahead, the digits so far and the variables.
-_Place = tuple[str, str, int, Language, str, str, tuple[tuple[str, str], ...]]
+# The sub-flows, the node, the question, whether an answer is awaited, the language, the keys typed ahead, the digits so
+# far, whether the caller is verified, and the variables.
+_Place = tuple[str, str, int, bool, Language, str, str, bool, tuple[tuple[str, str], ...]]
+_STANDING = 4  # those of them that silence changes as it leads on
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,7 @@ def ways(flow: Flow, facts: Facts, now: float) -> tuple[Way, ...]:
             seen.add(_place(cursor))
             # Silence costs no key, so it is looked at before whatever costs one more.
             ahead.appendleft((keys, _silence(flow, cursor, facts, now)))
+            ahead.extend((keys, _after(flow, cursor, answer, facts, now)) for answer in _answers(flow, cursor))
             for entry in _entries(flow, cursor):
                 after = turn
                 for key in entry:
@@ -77,13 +96,19 @@ def _name(exit_: Exit) -> str:
             return f"queue:{queue}"
         case HangUp(end_state):
             return end_state
+        case ToCallback(queue):
+            return f"callback:{queue}"
+        case ToVoicemail():
+            return "voicemail"
 
 
 def _place(cursor: Cursor) -> _Place:
     """What tells one place from another: not how often the caller was asked, or how many keys they pressed."""
     calls = "/".join(f"{call.flow}@{call.node}" for call in cursor.calls)
     holding = tuple(sorted((name, as_text(value)) for name, value in cursor.variables.items()))
-    return (calls, cursor.node, cursor.question, cursor.language, cursor.ahead, cursor.collected, holding)
+    asked = cursor.asked_at is not None
+    standing = (calls, cursor.node, cursor.question, asked)
+    return (*standing, cursor.language, cursor.ahead, cursor.collected, cursor.verified, holding)
 
 
 def _entries(flow: Flow, cursor: Cursor) -> Iterator[str]:
@@ -95,8 +120,19 @@ def _entries(flow: Flow, cursor: Cursor) -> Iterator[str]:
         yield AGENT_KEY
 
 
+def _answers(flow: Flow, cursor: Cursor) -> Iterator[Answered]:
+    """What the world may answer, if it was asked; that it does not is silence."""
+    if cursor.asked_at is not None:
+        node = inside(flow, cursor.calls).nodes[cursor.node]
+        asked_who = isinstance(node, AuthenticateNode)
+        for outcome in ("verified", "wrong", "locked") if asked_who else ("found", "none"):
+            yield Answered(cursor.requests, outcome)
+
+
 def _meant(node: Node, flow: Flow, cursor: Cursor) -> list[str]:
     match node:
+        case AuthenticateNode():
+            return [] if cursor.asked_at is not None else [("1" * node.digits_min + "#")[: node.digits_max]]
         case MenuNode() | LanguageChoiceNode():
             return sorted(node.choices)
         case ConsentNode():
@@ -120,10 +156,10 @@ def _after(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -
 
 def _silence(flow: Flow, cursor: Cursor, facts: Facts, now: float) -> Turn:
     """What comes of a node at which nothing is keyed until it is left."""
-    place, turn = _place(cursor)[:3], Turn(cursor)
+    place, turn = _place(cursor)[:_STANDING], Turn(cursor)
     for _ in range(SILENCE_TURNS_MAX):
         heard: Input = PromptEnded() if turn.cursor.saying else TimeIsUp()
         turn = _after(flow, turn.cursor, heard, facts, now)
-        if turn.exit is not None or _place(turn.cursor)[:3] != place:
+        if turn.exit is not None or _place(turn.cursor)[:_STANDING] != place:
             return turn
     raise AssertionError("check() refuses a flow in which silence leads nowhere")

@@ -1,7 +1,8 @@
 """Plays scripted conversations against the interpreter, in virtual time, and says where they go otherwise.
 
 A prompt lasts PROMPT_S here, whatever its audio; keys are pressed KEY_S apart. What a caller hears is what the
-interpreter says: nothing is made up for the rehearsal.
+interpreter says: nothing is made up for the rehearsal. What the world answers is in the script; where it is not, nobody
+answers in time.
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,26 @@ from typing import assert_never
 
 from ivr import interpreter
 from ivr.model import Flow
-from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Silence, Step
-from ivr.turn import Digit, Facts, HangUp, Input, Note, PromptEnded, Say, StopSaying, TimeIsUp, ToQueue, Turn
+from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Silence, Step, World
+from ivr.turn import (
+    Answered,
+    Ask,
+    Digit,
+    Facts,
+    HangUp,
+    Input,
+    Note,
+    PromptEnded,
+    Say,
+    StartMusic,
+    StopMusic,
+    StopSaying,
+    TimeIsUp,
+    ToCallback,
+    ToQueue,
+    ToVoicemail,
+    Turn,
+)
 
 PROMPT_S = 2.0
 KEY_S = 0.2
@@ -88,11 +107,21 @@ class _Player:
                     self.step(Digit(key))
             case Silence(seconds):
                 self.pass_time(self.now + seconds)
+            case World(outcome, values):
+                return self.answer(Answered(self.turn.cursor.requests, outcome, values))
             case HangsUp():
                 self.notes += interpreter.leave(self.flow, self.turn.cursor, self.facts, self.now)
                 self.hung_up = True
             case _:
                 assert_never(step)
+        return ""
+
+    def answer(self, answered: Answered) -> str:
+        while self.turn.cursor.asked_at is None and self.said_until is not None and self.turn.exit is None:
+            self.prompt_ends()
+        if self.turn.exit is not None or self.turn.cursor.asked_at is None:
+            return f"the world answers {answered.outcome}, but nothing was asked, {self.where()}"
+        self.step(answered)
         return ""
 
     def hear(self, prompts: tuple[str, ...]) -> str:
@@ -138,6 +167,8 @@ class _Player:
                     self.said_until = self.now + PROMPT_S * len(prompts)
                 case StopSaying():
                     self.said_until = None
+                case StartMusic() | StopMusic() | Ask():
+                    pass
                 case _:
                     assert_never(action)
         if isinstance(turn.exit, ToQueue) and turn.exit.announcement:
@@ -149,6 +180,10 @@ class _Player:
         match self.turn.exit:
             case ToQueue(queue):
                 return f"queue:{queue}"
+            case ToCallback(queue):
+                return f"callback:{queue}"
+            case ToVoicemail():
+                return "voicemail"
             case HangUp(end_state):
                 return end_state
             case None:

@@ -15,6 +15,7 @@ TYPES: Mapping[str, Type] = {
     "known": Type.BOOLEAN,
     "open_case": Type.BOOLEAN,
     "at_risk": Type.BOOLEAN,
+    "verified": Type.BOOLEAN,
     "hour": Type.NUMBER,
     "weekday": Type.TEXT,
     "today": Type.DATE,
@@ -22,7 +23,7 @@ TYPES: Mapping[str, Type] = {
 
 
 def read(name: str, facts: Facts, language: Language, now: float) -> Value | None:
-    """What a read-only variable is at this moment; None for any other name."""
+    """What a read-only variable is at this moment; None for any other name. `verified`: as the visit began."""
     match name:
         case "tier":
             return facts.value_tier
@@ -34,6 +35,8 @@ def read(name: str, facts: Facts, language: Language, now: float) -> Value | Non
             return facts.open_case
         case "at_risk":
             return facts.at_risk
+        case "verified":
+            return facts.verified
         case "hour":
             return _wall(facts, now).hour
         case "weekday":

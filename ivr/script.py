@@ -53,7 +53,16 @@ class HangsUp:
     """The caller hangs up; nothing follows."""
 
 
-Step = Hears | Keys | Silence | HangsUp
+@dataclass(frozen=True, slots=True)
+class World:
+    """The world answers what the flow asked: found with these values (by field or path), none, error and so on."""
+
+    outcome: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+Step = Hears | Keys | Silence | World | HangsUp
+OUTCOMES = ("found", "none", "error", "verified", "wrong", "locked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +74,15 @@ class Caller:
     known: bool = False
     open_case: bool = False
     at_risk: bool = False
+    customer_id: str | None = None
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One scripted call. `exit` is queue:NAME, an end state, in_flow (still there) or caller_left.
+    """One scripted call. `exit` is where it ends.
 
+    That is queue:NAME, callback:NAME, voicemail, an end state, in_flow (still there) or caller_left.
     `at` is seconds since the epoch. `given` are variables known before the call, `holds` what variables must hold at
     its end. `language`, `consent` and `survey` (how it ended) are looked at if they are not None. `closed_now` are
     calendars whose switch is thrown.
@@ -138,6 +150,8 @@ def _caller(reader: Reader) -> Caller:
         known=reader.flag("known", default=False),
         open_case=reader.flag("open_case", default=False),
         at_risk=reader.flag("at_risk", default=False),
+        customer_id=reader.optional_text("customer_id"),
+        verified=reader.flag("verified", default=False),
     )
     reader.close()
     return caller
@@ -168,10 +182,10 @@ def _steps(reader: Reader) -> tuple[Step, ...]:
 
 
 def _step(reader: Reader) -> Step | None:
-    kinds = [kind for kind in ("hears", "keys", "silence_s", "hangs_up") if kind in reader]
+    kinds = [kind for kind in ("hears", "keys", "silence_s", "world", "hangs_up") if kind in reader]
     step: Step | None = None
     if len(kinds) != 1:
-        reader.mistakes.append(f"{reader.path}: needs exactly one of hears, keys, silence_s and hangs_up")
+        reader.mistakes.append(f"{reader.path}: needs exactly one of hears, keys, silence_s, world and hangs_up")
     elif kinds == ["hears"]:
         heard = reader.raw("hears", ())
         if isinstance(heard, list) and heard and all(isinstance(each, str) for each in heard):
@@ -186,6 +200,8 @@ def _step(reader: Reader) -> Step | None:
             reader.wrong("keys", f"{shown(keys)} are no keys of a telephone")
     elif kinds == ["silence_s"]:
         step = Silence(reader.number("silence_s", 0.0, 0.0, SILENCE_S_MAX))
+    elif kinds == ["world"]:
+        step = World(reader.one_of("world", OUTCOMES), _values(reader, "values"))
     elif reader.flag("hangs_up", default=True):
         step = HangsUp()
     reader.close()

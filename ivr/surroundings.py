@@ -21,6 +21,7 @@ class Surroundings:
     prompts: Mapping[Language, Collection[PromptId]]
     flows: Mapping[FlowId, Flow] = field(default_factory=dict)
     unread: Collection[FlowId] = ()
+    agents: Collection[str] | None = None
 
 
 def unknown(at: str, kind: str, names: Iterable[str], known: Collection[str] | None) -> Iterator[str]:

@@ -18,6 +18,7 @@ class Facts:
     """What is known of the caller and the hour. `language` counts on entering; later the cursor's does.
 
     `variables` are what the flow's variables are to hold at first, where it declares them so. `zone` is the site's.
+    `customer_id` is whose number calls, and `verified` whether they proved to be that customer before.
     """
 
     language: Language
@@ -28,6 +29,8 @@ class Facts:
     open_case: bool = False
     at_risk: bool = False
     zone: ZoneInfo = _UTC
+    customer_id: str | None = None
+    verified: bool = False
 
 
 # Inputs
@@ -50,7 +53,17 @@ class TimeIsUp:
     """`timer_at` has come. An early or a late one does nothing."""
 
 
-Input = Digit | PromptEnded | TimeIsUp
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The world's answer to a request: found (with its values), none, verified, wrong, locked or error (and `why`)."""
+
+    request: int
+    outcome: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    why: str = ""
+
+
+Input = Digit | PromptEnded | TimeIsUp | Answered
 
 
 # Actions
@@ -69,7 +82,74 @@ class StopSaying:
     """Stop the `Say` that is being heard."""
 
 
-Action = Say | StopSaying
+@dataclass(frozen=True, slots=True)
+class StartMusic:
+    """Let the caller hear music until StopMusic; nothing is being said."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopMusic:
+    """Stop the music."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Find a customer, case or order (`what`) `by` its number, of this customer; see `model.LookupNode`."""
+
+    what: str
+    by: Value | None
+    customer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Send a request by HTTP, `body` (None: GET) as JSON; answer what is at these `paths` of the JSON that comes."""
+
+    url: str
+    query: Mapping[str, Value]
+    body: Mapping[str, Value] | None
+    paths: tuple[str, ...]
+    credential: str | None = None  # the name of one
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePin:
+    """Whether this is the customer's PIN: verified, wrong or locked."""
+
+    customer_id: str
+    pin: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecallVerified:
+    """Whether the customer was verified within `fresh_s` from the number that calls now: verified or none."""
+
+    customer_id: str
+    fresh_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAnswers:
+    """Keep what the customer answered for `fresh_s`; nobody waits for it."""
+
+    customer_id: str
+    answers: Mapping[str, Value]
+    fresh_s: float
+
+
+Inquiry = LookUp | Request | ComparePin | RecallVerified | KeepAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the world; Answered names the `request`, 1 the first of the visit. After `within_s` nobody waits for it."""
+
+    request: int
+    inquiry: Inquiry
+    within_s: float
+
+
+Action = Say | StopSaying | StartMusic | StopMusic | Ask
 
 
 # Notes: facts to remember
@@ -81,7 +161,9 @@ class Note(NamedTuple):
     node_entered {by}, the way that was taken (a path in the node before; start, agent) · keyed {digits} ·
     reprompted {why, tries} · exhausted {why} · flow_restarted {version}, when the version the caller was in is gone ·
     consented {given, by} · survey_invited {survey, questions} · survey_answered {survey, question, scale, answer} ·
-    survey_ended {survey, outcome, answered}. `why` is no_input or wrong_key. A node of a sub-flow is `flow/node`. The
+    survey_ended {survey, outcome, answered} · asked {request, what} · answered {request, what, outcome, why, took_s} ·
+    identified {customer_id} · verified {customer_id, by} (pin or recalled). `why` is no_input or wrong_key; `what` is
+    lookup, http, pin or verified; see `world` for an answer's `why`. A node of a sub-flow is `flow/node`. The
     language is in the cursor.
     """
 
@@ -100,6 +182,22 @@ class ToQueue:
     queue: str
     music_class: str | None
     announcement: tuple[PromptId, ...] = ()
+    agent: str | None = None  # to be waited for, for `agent_wait_s`
+    agent_wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToCallback:
+    """The caller is let go and called back from this queue; whom nobody may call waits in it."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToVoicemail:
+    """The caller leaves a message; so the contact ends."""
+
+    end_state: str = "voicemail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +207,7 @@ class HangUp:
     end_state: str
 
 
-Exit = ToQueue | HangUp
+Exit = ToQueue | ToCallback | ToVoicemail | HangUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +228,9 @@ class Cursor:
     heard, then those that follow it; empty while a node listens in silence. `ahead` are keys typed before a node
     asked. `keyed` counts every key heard. `timer_at` is when to send TimeIsUp, or None. `collected` are the digits of
     an answer so far, `question` and `answered` the place in a survey (-1: its invitation) and the answers it has.
-    `consent` is what the caller said to being recorded, None if nothing.
+    `consent` is what the caller said to being recorded, None if nothing. `requests` counts what the world was asked;
+    `asked_at` is when it was asked what is not answered yet, else None, and `music` whether music plays meanwhile.
+    `customer_id` is whom the caller is taken for, `verified` whether they have proved it.
 
     Nobody changes one. It is not frozen because every turn makes one, and Python takes six times as long over a frozen
     one; that was a third of a turn.
@@ -151,6 +251,11 @@ class Cursor:
     question: int = 0
     answered: int = 0
     consent: bool | None = None
+    requests: int = 0
+    asked_at: float | None = None
+    music: bool = False
+    customer_id: str | None = None
+    verified: bool = False
 
 
 class Turn(NamedTuple):

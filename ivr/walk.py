@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 from ivr.expression import Value
-from ivr.model import Flow, Language, NodeId, Said, SubFlowNode
+from ivr.model import KEYS, Flow, Language, NodeId, Said, SubFlowNode
 from ivr.prompts import PROMPT_MAX_S
 from ivr.scope import read
 from ivr.speech import say
-from ivr.turn import Action, Call, Cursor, Exit, Facts, Note, Say, StopSaying, Turn
+from ivr.turn import Action, Call, Cursor, Exit, Facts, Note, Say, StopMusic, StopSaying, Turn
 
 AHEAD_MAX = 32  # keys kept while nothing asks
+KEYS_MAX = 300  # heard in one visit to a flow
+
+_KEYS = frozenset(KEYS)
 
 
 class Walk:
@@ -19,6 +22,7 @@ class Walk:
         *("root", "facts", "now", "start", "current", "way"),
         *("node", "language", "tries", "saying", "ahead", "keyed", "timer_at", "variables", "calls"),
         *("collected", "question", "answered", "consent"),
+        *("requests", "asked_at", "music", "customer_id", "verified"),
         *("actions", "notes", "exit"),
     )
 
@@ -30,6 +34,8 @@ class Walk:
         self.timer_at, self.variables, self.calls = cursor.timer_at, cursor.variables, cursor.calls
         self.collected, self.question = cursor.collected, cursor.question
         self.answered, self.consent = cursor.answered, cursor.consent
+        self.requests, self.asked_at, self.music = cursor.requests, cursor.asked_at, cursor.music
+        self.customer_id, self.verified = cursor.customer_id, cursor.verified
         self.actions: list[Action] = []
         self.notes: list[Note] = []
         self.exit: Exit | None = None
@@ -52,6 +58,11 @@ class Walk:
             self.question,
             self.answered,
             self.consent,
+            self.requests,
+            self.asked_at,
+            self.music,
+            self.customer_id,
+            self.verified,
         )
         return Turn(cursor, tuple(self.actions), tuple(self.notes), self.exit)
 
@@ -65,7 +76,9 @@ class Walk:
     def look(self, name: str) -> Value | None:
         """What a variable holds, None if it is unset: the scope of the flow's expressions."""
         value = self.variables.get(name)
-        return read(name, self.facts, self.language, self.now) if value is None else value
+        if value is not None:
+            return value
+        return self.verified if name == "verified" else read(name, self.facts, self.language, self.now)
 
     def keep(self, name: str, value: Value | None) -> None:
         """Set a variable of the current flow, or unset it."""
@@ -103,6 +116,13 @@ class Walk:
 
     # Keys and prompts
 
+    def counts(self, digit: str) -> bool:
+        """Whether a key is heard at all; then it is counted."""
+        if digit not in _KEYS or self.keyed >= KEYS_MAX:
+            return False
+        self.keyed += 1
+        return True
+
     def keep_ahead(self, digit: str) -> None:
         """Keep a key until something asks for one."""
         self.ahead = (self.ahead + digit)[:AHEAD_MAX]
@@ -139,11 +159,24 @@ class Walk:
             self.actions.append(saying[0])
             self.timer_at = self.now + PROMPT_MAX_S * len(saying[0].prompts)
 
+    def all_said(self) -> bool:
+        """One Say ended: begin the next, or it was the last."""
+        self.say(self.saying[1:])
+        return not self.saying
+
+    def unreported(self) -> bool:
+        """The end of a Say was never reported: as if it were now."""
+        self.actions.append(StopSaying())
+        return self.all_said()
+
     def hush(self) -> None:
-        """Stop what is being said, and any timer."""
+        """Stop what is being said or played, and any timer."""
         if self.saying:
             self.actions.append(StopSaying())
             self.saying = ()
+        if self.music:
+            self.actions.append(StopMusic())
+            self.music = False
         self.timer_at = None
 
 

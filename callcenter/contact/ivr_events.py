@@ -108,6 +108,48 @@ class SurveyEnded(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked(Body):
+    """A flow asked the world, for the `request`-th time: lookup, http, pin, or whether the caller was verified."""
+
+    type: ClassVar[str] = "ivr.asked"
+    node: str
+    request: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Body):
+    """What became of it, after `took_s`: found, none, verified, wrong, locked or error, and `why`."""
+
+    type: ClassVar[str] = "ivr.answered"
+    node: str
+    request: int
+    what: str
+    outcome: str
+    why: str
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerIdentified(Body):
+    """The caller says they are this customer, by a number they keyed; they have not proved it."""
+
+    type: ClassVar[str] = "customer.identified"
+    node: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerVerified(Body):
+    """The caller proved to be this customer: `by` pin, or recalled, for they had done so shortly before."""
+
+    type: ClassVar[str] = "customer.verified"
+    node: str
+    customer_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class LanguageChosen(Body):
     """The caller's language is known from here on."""
 
@@ -117,7 +159,7 @@ class LanguageChosen(Body):
 
 @dataclass(frozen=True, slots=True)
 class IvrLeft(Body):
-    """The caller left the flow: `exit` is queue, hang_up, caller_left or flow_gone; `ivr_s` since it was entered."""
+    """The caller left the flow after `ivr_s`, by queue, callback, voicemail, hang_up, caller_left or flow_gone."""
 
     type: ClassVar[str] = "ivr.left"
     exit: str
@@ -136,6 +178,10 @@ IvrEvent = (
     | SurveyInvited
     | SurveyAnswered
     | SurveyEnded
+    | Asked
+    | Answered
+    | CustomerIdentified
+    | CustomerVerified
     | LanguageChosen
     | IvrLeft
 )

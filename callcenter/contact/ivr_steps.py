@@ -1,17 +1,36 @@
 """The contact in its IVR flow: keys and prompt ends go to the interpreter, its turns become our events and commands."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
 
 from callcenter.contact import commands as ask
+from callcenter.contact import exit_steps
 from callcenter.contact import ivr_events as ev
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.plan import Plan
-from callcenter.contact.queue_steps import enter_queue
+from callcenter.contact.queue_steps import enter_queue, stop_music
 from ivr import interpreter
 from ivr import turn as ivr
+
+MUSIC_CLASS = "default"  # while the world is asked
+
+
+_EVENTS: Mapping[str, Callable[..., ev.IvrEvent]] = {
+    "node_entered": ev.NodeEntered,
+    "keyed": ev.Keyed,
+    "reprompted": ev.Reprompted,
+    "exhausted": ev.Exhausted,
+    "consented": ev.Consented,
+    "survey_invited": ev.SurveyInvited,
+    "survey_answered": ev.SurveyAnswered,
+    "survey_ended": ev.SurveyEnded,
+    "asked": ev.Asked,
+    "answered": ev.Answered,
+    "identified": ev.CustomerIdentified,
+    "verified": ev.CustomerVerified,
+}
 
 
 def enter_flow(draft: Draft, flow_id: str) -> None:
@@ -32,6 +51,16 @@ def prompt_ended(draft: Draft, signal: sig.PromptEnded) -> None:
     if signal.playback_id == draft.contact.playback_id:
         draft.become(playback_id=None)
         _turn(draft, ivr.PromptEnded())
+
+
+def world_answered(draft: Draft, signal: sig.WorldAnswered) -> None:
+    """What the flow asked is answered. Who has proved who they are is served as that customer from here on."""
+    contact, cursor, customer = draft.contact, draft.contact.cursor, signal.customer
+    awaited = cursor is not None and cursor.asked_at is not None and cursor.requests == signal.request
+    if awaited and customer is not None:
+        tier = customer.value_tier if customer.value_tier in draft.plan.tiers else contact.value_tier
+        draft.become(customer=customer, value_tier=tier)
+    _turn(draft, ivr.Answered(signal.request, signal.outcome, signal.values, signal.why))
 
 
 def time_is_up(draft: Draft, _: sig.TimerDue) -> None:
@@ -58,12 +87,17 @@ def say_failed(draft: Draft, signal: sig.CommandFailed) -> None:
 
 
 def resume(draft: Draft) -> None:
-    """After a restart of ours: what was being said is said again, from its beginning; a flow that is gone is left."""
+    """After a restart of ours: what was being said or asked is said and asked again; a flow that is gone is left."""
     cursor = draft.contact.cursor
-    if cursor is not None and cursor.flow not in draft.plan.flows:
+    if cursor is None:
+        return
+    draft.stop_saying()
+    stop_music(draft)
+    flow = draft.plan.flows.get(cursor.flow)
+    if flow is None:
         _flow_gone(draft, cursor)
-    elif cursor is not None and cursor.saying:
-        draft.say(cursor.saying[0].prompts, cursor.saying[0].language)
+    else:
+        _take(draft, interpreter.resume(flow, cursor, _facts(draft), draft.now))
 
 
 def facts_of(contact: Contact, plan: Plan) -> ivr.Facts:
@@ -77,6 +111,8 @@ def facts_of(contact: Contact, plan: Plan) -> ivr.Facts:
         open_case=customer is not None and customer.open_case,
         at_risk=customer is not None and customer.at_risk,
         zone=plan.zone,
+        customer_id=customer.customer_id if customer is not None else None,
+        verified=contact.verified_by is not None,
     )
 
 
@@ -99,6 +135,7 @@ def _flow_gone(draft: Draft, cursor: ivr.Cursor) -> None:
     hotline = draft.plan.hotlines.get(contact.hotline)
     flow = draft.plan.flows.get(hotline.flow) if hotline is not None and hotline.flow is not None else None
     draft.stop_saying()
+    stop_music(draft)
     if flow is not None:
         draft.remember(ev.FlowRestarted(node=cursor.node, flow_version=flow.version))
         _take(draft, interpreter.enter(flow, _facts(draft), draft.now))
@@ -117,20 +154,25 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
     consent = draft.contact.recording_consent if turn.cursor.consent is None else turn.cursor.consent
     draft.become(cursor=turn.cursor, timer_at=turn.timer_at, recording_consent=consent)
     draft.remember(*map(_event, turn.notes))
+    _remember_proof(draft, turn)
     if turn.cursor.language != draft.contact.language:
         draft.become(language=turn.cursor.language)
         draft.remember(ev.LanguageChosen(language=turn.cursor.language))
     for action in turn.actions:
-        match action:
-            case ivr.Say(prompts, language):
-                draft.say(prompts, language)
-            case ivr.StopSaying():
-                draft.stop_saying()
+        _act(draft, action)
     match turn.exit:
-        case ivr.ToQueue():
+        case ivr.ToQueue(queue, music_class, announcement, agent, agent_wait_s):
             _leave(draft, "queue")
             draft.stop_saying()
-            enter_queue(draft, turn.exit.queue, turn.exit.announcement, turn.exit.music_class)
+            preferred = None if agent is None else (agent, agent_wait_s)
+            enter_queue(draft, queue, announcement, music_class, preferred)
+        case ivr.ToCallback(queue):
+            _leave(draft, "callback")
+            draft.stop_saying()
+            exit_steps.call_back(draft, queue)
+        case ivr.ToVoicemail():
+            _leave(draft, "voicemail")
+            exit_steps.take_a_message(draft)
         case ivr.HangUp():
             _leave(draft, "hang_up")
             draft.ask(ask.HangUp(draft.contact.channel_id))
@@ -140,29 +182,40 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
             pass
 
 
+def _remember_proof(draft: Draft, turn: ivr.Turn) -> None:
+    """How the caller proved to be the contact's customer; that they are another, whose card we lack, is none of it."""
+    customer = draft.contact.customer
+    for note in turn.notes:
+        if note.what == "verified" and customer is not None and customer.customer_id == note.detail["customer_id"]:
+            draft.become(verified_by=str(note.detail["by"]))
+    if not turn.cursor.verified:
+        draft.become(verified_by=None)
+
+
+def _act(draft: Draft, action: ivr.Action) -> None:
+    match action:
+        case ivr.Say(prompts, language):
+            stop_music(draft)
+            draft.say(prompts, language)
+        case ivr.StopSaying():
+            draft.stop_saying()
+        case ivr.StartMusic():
+            draft.become(music_on=True)
+            draft.ask(ask.StartMusic(draft.contact.channel_id, MUSIC_CLASS))
+        case ivr.StopMusic():
+            stop_music(draft)
+        case ivr.Ask(request, inquiry, within_s):
+            contact = draft.contact
+            draft.ask(ask.AskWorld(contact.contact_id, request, inquiry, within_s, contact.caller))
+        case _:
+            assert_never(action)
+
+
 def _event(note: ivr.Note) -> ev.IvrEvent:
     detail: Mapping[str, Any] = note.detail
-    match note.what:
-        case "node_entered":
-            return ev.NodeEntered(node=note.node, **detail)
-        case "keyed":
-            return ev.Keyed(node=note.node, **detail)
-        case "reprompted":
-            return ev.Reprompted(node=note.node, **detail)
-        case "exhausted":
-            return ev.Exhausted(node=note.node, **detail)
-        case "flow_restarted":
-            return ev.FlowRestarted(node=note.node, flow_version=detail["version"])
-        case "consented":
-            return ev.Consented(node=note.node, **detail)
-        case "survey_invited":
-            return ev.SurveyInvited(node=note.node, **detail)
-        case "survey_answered":
-            return ev.SurveyAnswered(node=note.node, **detail)
-        case "survey_ended":
-            return ev.SurveyEnded(node=note.node, **detail)
-        case _:
-            raise AssertionError(f"the interpreter notes something new: {note.what}")
+    if note.what == "flow_restarted":
+        return ev.FlowRestarted(node=note.node, flow_version=detail["version"])
+    return _EVENTS[note.what](node=note.node, **detail)
 
 
 def _leave(draft: Draft, exit_: str) -> None:

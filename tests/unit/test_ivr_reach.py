@@ -1,10 +1,23 @@
 """Where a flow can lead a caller, by which keys, in which language: tried on the interpreter itself."""
 
+from dataclasses import replace
+
 from callcenter.config.site import load_site
 from ivr.calendar import Calendar
-from ivr.model import BranchNode, Flow, HangUpNode, LanguageNode, MenuNode, QueueNode, SayNode, Subject
+from ivr.model import (
+    BranchNode,
+    Flow,
+    HangUpNode,
+    LanguageNode,
+    MenuNode,
+    QueueNode,
+    SayNode,
+    Subject,
+    VoicemailNode,
+)
 from ivr.reach import Way, ways
-from ivr.turn import Facts, HangUp, ToQueue
+from ivr.turn import Facts, HangUp, ToCallback, ToQueue
+from ivr.world_model import AuthenticateNode, Lookup, LookupNode
 from tests.kit.parts import DEMO_SITE
 
 SITE = load_site(DEMO_SITE)
@@ -17,7 +30,8 @@ def facts(tier: str = "standard", language: str = "zh-TW", calendars: dict[str, 
 
 def told(found: tuple[Way, ...]) -> dict[tuple[str, str], str]:
     """The keys by (where they lead, language)."""
-    return {(way.exit.queue if isinstance(way.exit, ToQueue) else way.exit.end_state, way.language): way.keys
+    waits = (ToQueue, ToCallback)
+    return {(way.exit.queue if isinstance(way.exit, waits) else way.exit.end_state, way.language): way.keys
             for way in found}  # fmt: skip
 
 
@@ -90,3 +104,20 @@ def test_a_branch_on_the_hour_is_taken_by_the_hour_asked_about() -> None:
     at_noon, at_night = NOON, NOON + 12 * 3600
     assert ("product", "zh-TW") in told(ways(hours, facts(calendars={"office": daily}), at_noon))
     assert ("product", "zh-TW") not in told(ways(hours, facts(calendars={"office": daily}), at_night))
+
+
+def test_everything_that_the_world_may_answer_is_tried() -> None:
+    found = ways(
+        flow(
+            start=LookupNode(Lookup.ORDER, "who", "message", "sorry"),
+            who=AuthenticateNode(("pin",), "end", "queue", "sorry"),
+            message=VoicemailNode(),
+            sorry=HangUpNode("closed"),
+            queue=QueueNode("product"),
+            end=HangUpNode("self_service"),
+        ),
+        replace(facts(), customer_id="c1"),
+        NOON,
+    )
+    assert {place for place, _ in told(found)} == {"voicemail", "closed", "product", "self_service"}
+    assert told(found)["self_service", "zh-TW"] == "1111#"
