@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from api.server import ApiServer
 from callcenter.asterisk.link import LinkState
+from callcenter.contact.model import Phase
 from callcenter.handover import VERSION, Door, HandoverFailed, NotRunning, Peer, PeerGone, Words
 from callcenter.notify import notify, supervised
 from callcenter.runtime import WAITING, CallCenter, Surroundings
@@ -155,8 +156,12 @@ class Control:
         self._center.stop()
 
     async def _left(self) -> Mapping[str, int]:
-        """Who is still inside, by phase; who is in the dialplan's hands counts if the end of Asterisk is in ours."""
-        inside = {phase: count for phase, count in self._center.contacts_by_phase.items() if count}
+        """Who is still inside, by phase; who is in the dialplan's hands counts if the end of Asterisk is in ours.
+
+        Who awaits a callback is not on the line: the journal keeps the promise for the next start.
+        """
+        by_phase = self._center.contacts_by_phase.items()
+        inside = {phase: count for phase, count in by_phase if count and phase != Phase.CALLBACK}
         elsewhere = 0 if inside else await self._beside.calls()
         return {**inside, **({"in the dialplan": elsewhere} if elsewhere else {})}
 

@@ -71,7 +71,7 @@ class SegmentBody(Answer):
     """A stretch of a contact in one situation."""
 
     n: int = Field(description="1 for the first")
-    kind: str = Field(description="ivr, queue, ring, talk, hold or wrap_up")
+    kind: str = Field(description="ivr, queue, callback, ring, talk, hold or wrap_up")
     queue: str | None
     agent_id: str | None
     started_at: datetime

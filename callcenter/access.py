@@ -13,11 +13,11 @@ def access_of(settings: Settings, site: Site) -> Access:
     if settings.asterisk == "external":
         return external(settings)
     root = chosen_root(settings.var, settings.asterisk_root)
-    return managed(AsteriskCompanion(asterisk_plan(settings, site, root=root)))
+    return managed(AsteriskCompanion(asterisk_plan(settings, site, root=root)), settings.trunk)
 
 
-def managed(asterisk: AsteriskCompanion) -> Access:
-    """The Asterisk that we start."""
+def managed(asterisk: AsteriskCompanion, trunk: str | None = None) -> Access:
+    """The Asterisk that we start; `trunk` is where it sends the calls that we make."""
     return Access(
         ari_url=asterisk.ari_url,
         ari_user=asterisk.ari_user,
@@ -27,6 +27,7 @@ def managed(asterisk: AsteriskCompanion) -> Access:
         ami_user=asterisk.ami_user,
         ami_password=asterisk.ami_password,
         sounds=asterisk.sounds_dir_in_asterisk,
+        trunk=trunk,
     )
 
 
@@ -47,4 +48,5 @@ def external(settings: Settings) -> Access:
         ami_user=settings.ami_user,
         ami_password=settings.ami_password.get_secret_value(),
         sounds=settings.sounds_dir,
+        trunk=settings.trunk,
     )

@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from callcenter.asterisk.cel import CelFile, Witnessed
-from callcenter.contact.events import ContactEnded
+from callcenter.config.calling import EXPIRES_S_MAX
+from callcenter.contact.events import CallbackPromised, ContactEnded
 from callcenter.db import evidence
 from callcenter.db.changed import Connection
 from callcenter.db.evidence import JournalEvidence, Told
@@ -125,10 +126,17 @@ def _gapless(report: Report, told: Told, live: frozenset[str] | None, *, unsent:
     if not ends:
         report.open += 1
         forgotten = (
-            report.looked_at - told.began_at > OPEN_S if live is None else told.contact_id not in live and not unsent
+            report.looked_at - told.began_at > _open_s(told)
+            if live is None
+            else told.contact_id not in live and not unsent
         )
         if forgotten:
             report.find("I1", told.contact_id, "it was never closed, and nobody serves it")
+
+
+def _open_s(told: Told) -> float:
+    """How long a contact may be open: whom we promised to call back may have to wait for days."""
+    return OPEN_S + (EXPIRES_S_MAX if CallbackPromised.type in told.types else 0.0)
 
 
 def _span(seqs: Sequence[int]) -> str:
@@ -198,7 +206,7 @@ def _let_go(report: Report, linked_id: str, account: Sequence[Witnessed], known:
         report.callers_witnessed += 1
         contacts = known.get(channel_id, [])
         for told in contacts:
-            if not told.closed:
+            if not (told.closed or CallbackPromised.type in told.types):
                 report.find("I2", told.contact_id, f"its caller {channel_id!r} is gone, and it is not closed")
         if contacts:
             continue

@@ -23,6 +23,8 @@ def contact_plan(site: Site) -> Plan:
                 wrap_up_s=queue.wrap_up_s,
                 recording=queue.recording,
                 auto_answer=queue.auto_answer,
+                callback=queue.callback,
+                callback_key=queue.callback_key,
             )
             for queue in site.queues.values()
         },
@@ -33,6 +35,9 @@ def contact_plan(site: Site) -> Plan:
         languages=site.languages,
         rules=site.rules,
         closed_prompts=site.closed_prompts,
+        callback_prompts=site.callback_prompts,
+        called_back_prompts=site.called_back_prompts,
+        dial_out=site.dial_out,
         zone=site.zone,
     )
 
@@ -93,6 +98,7 @@ def _queue_rules(queue: Queue) -> QueueRules:
         answer_in_s=queue.sl_s,
         limits=queue.limits,
         loans=queue.loans,
+        callback=queue.callback,
     )
 
 

@@ -23,7 +23,7 @@ from callcenter.contact.exit_steps import exit_text
 from callcenter.departures import Departures
 from callcenter.errors import CallCenterError, JournalError
 from callcenter.floor_words import agent_body, concern, entered
-from callcenter.ports import Append, CallbackDialer, DeviceSeen, Entry, Journal, StateChange
+from callcenter.ports import Append, DeviceSeen, Entry, Journal, StateChange
 from routing import messages as acd
 from routing.acd.engine import Acd
 from routing.acd.explain import Explanation
@@ -38,7 +38,16 @@ log = structlog.get_logger()
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
-FloorSignal = sig.OfferProposed | sig.OfferWithdrawn | sig.StepTaken | sig.Diverted | sig.Estimated | sig.WrapUpOver
+FloorSignal = (
+    sig.OfferProposed
+    | sig.OfferWithdrawn
+    | sig.StepTaken
+    | sig.Diverted
+    | sig.Estimated
+    | sig.CallbackDue
+    | sig.CallbackOver
+    | sig.WrapUpOver
+)
 """What the floor tells a contact."""
 
 
@@ -76,10 +85,7 @@ def presences_in(states: Mapping[str, bytes]) -> dict[str, ChosenPresence]:
 
 
 class Floor:
-    """Runs the ACD for one site. `propose` and `inform` deliver to a contact's session.
-
-    `dialer` calls customers back; without one, every attempt to has failed.
-    """
+    """Runs the ACD for one site. `propose` and `inform` deliver to a contact's session."""
 
     def __init__(self, *, site: acd.Configured, digest: str, clock: Clock, journal: Journal) -> None:
         self._settle_for(site, digest)
@@ -98,7 +104,6 @@ class Floor:
         self._timer_at: float | None = None
         self.propose: Callable[[str, sig.OfferProposed], None]
         self.inform: Callable[[str, FloorSignal], None]
-        self.dialer: CallbackDialer | None = None
 
     def restore(
         self,
@@ -191,9 +196,11 @@ class Floor:
                 if command.queue not in self._queues:
                     raise UnknownQueue(command.queue)  # here, where it fails this contact and no other
                 self._tell(entered(command))
-            case ask.LeaveQueue(contact_id):
+            case ask.LeaveQueue(contact_id, abandoned):
                 self._promises.forget(contact_id)
-                self._tell(acd.Left(contact_id))
+                self._tell(acd.Left(contact_id, abandoned))
+            case ask.TellDialed(contact_id, outcome):
+                self._tell(acd.CustomerDialed(contact_id, outcome))
             case ask.SettleOffer(offer_id, outcome):
                 if outcome in {Outcome.ACCEPTED, Outcome.CALLER_GONE}:
                     self._promises.forget(offer_id.rpartition(".")[0])
@@ -206,10 +213,6 @@ class Floor:
                 self._tell(acd.TalkEnded(agent_id, contact_id, wrap_up_s, dropped))
             case _:
                 assert_never(command)
-
-    def customer_dialed(self, contact_id: str, outcome: acd.DialOutcome) -> None:
-        """The dialer tells how its attempt to reach a customer went."""
-        self._tell(acd.CustomerDialed(contact_id, outcome))
 
     # --- agents and their phones ----------------------------------------------------------------------------------
 
@@ -296,7 +299,7 @@ class Floor:
                 self._save(self._departures.changes(given, decisions, self._acd.departures))
                 for decision in decisions:
                     self._obey(decision)
-                if isinstance(given, acd.Entered) and not concern(decisions, given.contact_id):
+                if isinstance(given, acd.Entered) and not (given.callback or concern(decisions, given.contact_id)):
                     self._tell_estimate(given.contact_id, given.queue)
         finally:
             self._working = False
@@ -329,19 +332,12 @@ class Floor:
             case acd.AgentChanged():
                 self._remember_agent(decision)
             case acd.DialCustomer(contact_id, attempt):
-                self._dial(contact_id, attempt)
+                self.inform(contact_id, sig.CallbackDue(attempt))
             case acd.CallbackOver(contact_id, why, taken_up_by):
                 self._promises.forget(contact_id)
-                log.info("callback over", contact=contact_id, why=why, taken_up_by=taken_up_by)
+                self.inform(contact_id, sig.CallbackOver(why, taken_up_by))
             case _:
                 assert_never(decision)
-
-    def _dial(self, contact_id: str, attempt: int) -> None:
-        log.info("customer to be called back", contact=contact_id, attempt=attempt, dialer=self.dialer is not None)
-        if self.dialer is not None:
-            self.dialer.dial(contact_id, attempt)
-        else:
-            self.customer_dialed(contact_id, acd.DialOutcome.FAILED)
 
     # --- the journal ----------------------------------------------------------------------------------------------
 

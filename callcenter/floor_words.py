@@ -25,6 +25,8 @@ def entered(command: ask.EnterQueue) -> acd.Entered:
         customer_id=command.customer_id,
         clock_s=command.clock_s,
         offers_made=command.offers_made,
+        callback=command.callback,
+        so_far=command.so_far,
     )
 
 

@@ -35,7 +35,8 @@ class DeviceSeen:
 class ChannelSeen:
     """One live channel as found by a reconcile; `contact_id` is '' if it carries none of ours.
 
-    `role` is caller, agent, or other (not ours to touch). `bridge_id`: '' if it is in no bridge, None if not known.
+    `role` is caller, customer (whom we called), agent, or other (not ours to touch). `bridge_id`: '' if it is in no
+    bridge, None if not known.
     """
 
     channel_id: str
@@ -123,10 +124,3 @@ class Customers(Protocol):
 
     def served(self, customer_id: str, agent_id: str) -> None:
         """An agent talked with this customer: from now on their last one."""
-
-
-class CallbackDialer(Protocol):
-    """Who calls customers back; without one, every attempt has failed."""
-
-    def dial(self, contact_id: str, attempt: int) -> None:
-        """Ring the customer of this contact; returns at once. `Floor.customer_dialed` hears what came of it, once."""

@@ -32,6 +32,7 @@ SETTLEMENTS: Final = {
 """Outcome of an offer → the quantity it counts in. Any other outcome was our doing: withdrawn."""
 
 _IN_TIME: Final = frozenset({"answered", "abandoned", "callbacks"})
+_TALKED: Final = frozenset({"answered", "callbacks"})
 
 
 class View(StrEnum):
@@ -158,7 +159,7 @@ def _of_visit(visit: Visit, view: View) -> Iterator[Fact]:
     if ending == "answered":
         yield Fact("wait_s", left_at, wait_us, visit)
         yield Fact("ring_s", left_at, _us(visit.ring_s), visit)
-    if ending == "answered" and visit.done_at is not None:
+    if ending in _TALKED and visit.done_at is not None:
         done_at = entered_at if view is View.ENTERED else visit.done_at
         yield Fact("handled", done_at, 1, visit)
         yield Fact("talk_s", done_at, _us(visit.talk_s), visit)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from routing.acd.trace import OfferTrace
-from routing.model import Activity, AgentProfile, Choice, Exit, Outcome, Presence, QueueRules
+from routing.model import Activity, AgentProfile, Choice, Exit, Outcome, Presence, QueueRules, SoFar
 from routing.policy import ANY_TIER, TierPolicy
 from routing.requirement import Requirement
 
@@ -25,7 +25,8 @@ class Entered:
     one who may serve in the last step is preferred from the first. `customer_id` tells a
     customer who calls again. `clock_s` is the step clock with which the contact begins here: 0 in a new queue, what
     it had reached after a restart. `offers_made` counts the offers this contact already had, so that an offer id
-    never repeats. The last three are no part of what is compared, so the same entry told later is the same entry.
+    never repeats. `so_far` is how far an earlier process, or the contact before it came here, was with calling back.
+    The last three are no part of what is compared, so the same entry told later is the same entry.
     """
 
     contact_id: str
@@ -39,6 +40,7 @@ class Entered:
     callback: bool = False
     clock_s: float = field(default=0.0, compare=False)
     offers_made: int = field(default=0, compare=False)
+    so_far: SoFar | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class DialOutcome(StrEnum):
 
     ANSWERED = "answered"
     FAILED = "failed"  # no answer, busy, unreachable
-    REFUSED = "refused"  # the customer wants no callback any more
+    REFUSED = "refused"  # the customer wants no callback any more, or may not be called
 
 
 @dataclass(frozen=True, slots=True)

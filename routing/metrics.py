@@ -47,7 +47,7 @@ _COUNTED: tuple[tuple[Source, str, str, str], ...] = (
     (Source.VISIT, "callbacks", "the caller took a callback and keeps the place", "預約回電"),
     (Source.VISIT, "callbacks_in_time", "took a callback within answer_in_s", "時限內預約回電"),
     (Source.VISIT, "lost", "we failed: the caller went to the fallback", "系統未能服務"),
-    (Source.VISIT, "handled", "answered, and talk and wrap-up are over", "處理完畢"),
+    (Source.VISIT, "handled", "answered or called back, and talk and wrap-up are over", "處理完畢"),
     (Source.VISIT, "wait_s", "waits of the answered, ringing included", "接聽者等候秒數"),
     (Source.VISIT, "ring_s", "of these waits, the part in which a phone was rung", "其中響鈴秒數"),
     (Source.VISIT, "talk_s", "talk of the handled, without hold", "通話秒數"),

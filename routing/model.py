@@ -200,6 +200,15 @@ class CallbackMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SoFar:
+    """How far calling a customer back has come: attempts made, when it expires, and before when it is not tried."""
+
+    attempts: int
+    expires_at: float
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackRules:
     """How a queue calls back. `dial_s`: how long a customer's phone is taken to ring until it is picked up."""
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from callcenter.contact import signals as sig
+from callcenter.contact.dial_policy import DialPolicy
 from callcenter.contact.draft import Step
 from callcenter.contact.machine import advance, arrive
 from callcenter.contact.model import Contact, Phase
@@ -18,6 +19,7 @@ CALLER = "channel-1"
 AGENT = "agent01"
 ID = "01939c00-0000-7000-8000-000000000001"
 OFFER, OTHER_OFFER = f"{ID}.o1", f"{ID}.o2"
+CALLED = f"{ID}.c1"
 GOODBYE, VOICEMAIL, CALLBACK = Exit(ExitKind.GOODBYE), Exit(ExitKind.VOICEMAIL), Exit(ExitKind.CALLBACK)
 
 _MAIN = Flow(
@@ -52,7 +54,7 @@ PLAN = Plan(
     queues={
         "product": QueuePlan("product", needing({"product": 1})),
         "orders": QueuePlan("orders", needing({"orders": 2}), "jazz", recording="never", wrap_up_s=0.0),
-        "vip": QueuePlan("vip", needing({"vip": 3})),
+        "vip": QueuePlan("vip", needing({"vip": 3}), callback_key="*"),
     },
     flows={"main": _MAIN, "closed": _CLOSED},
     calendars={},
@@ -60,6 +62,9 @@ PLAN = Plan(
     default_tier="basic",
     languages=("zh-TW", "en"),
     closed_prompts=("closed",),
+    callback_prompts=("callback",),
+    called_back_prompts=("called_back",),
+    dial_out=DialPolicy(("+886",), ("+886204",), ring_s=30.0),
 )
 
 CUSTOMER = sig.CustomerCard("c1", "林小姐", "vip", "en", last_agent="agent03")
@@ -109,6 +114,10 @@ RINGING = (offer(), sig.AgentRinging(OFFER))
 BOTH_RINGING = (*RINGING, offer(2, "agent02"), sig.AgentRinging(OTHER_OFFER))
 TALKING = (*RINGING, sig.AgentAnswered(OFFER))
 
+PROMISED = (diverted(CALLBACK), sig.PromptEnded(f"{ID}.p1"))
+DIALED = (*PROMISED, sig.CallbackDue(1))
+AGENT_WAITS = (*PROMISED, *RINGING, sig.AgentAnswered(OFFER))
+
 HISTORIES: dict[Phase, tuple[str, tuple[sig.Signal, ...]]] = {
     Phase.IVR: (MENU, ()),
     Phase.QUEUED: (VIP, ()),
@@ -116,6 +125,8 @@ HISTORIES: dict[Phase, tuple[str, tuple[sig.Signal, ...]]] = {
     Phase.TALKING: (VIP, TALKING),
     Phase.HELD: (VIP, (*TALKING, sig.AgentHeld(OFFER))),
     Phase.GOODBYE: (VIP, (diverted(),)),
+    Phase.CALLBACK: (VIP, PROMISED),
+    Phase.DIALING: (VIP, DIALED),
     Phase.WRAP_UP: (VIP, (*TALKING, sig.CallerLeft("caller"))),
     Phase.ENDED: (VIP, (sig.CallerLeft("caller"),)),
 }

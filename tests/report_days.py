@@ -83,7 +83,20 @@ def story(n: int, at: float, dice: random.Random) -> list[Entry]:
         one.tell(ev.QueueLeft(queue, fate, one.at - entered_at))
         if fate != "diverted":
             end = "agent" if fate == "answered" else end
-            if fate == "answered" and not _talk(one, agent_id):
+            if fate == "callback" and dice.random() < 0.7:  # called back, and perhaps reached
+                one.tell(ev.CallbackWaiting(queue))
+                one.pass_(600.0)
+                agent_id = one.offer(queue, "accepted")
+                one.tell(ev.CallbackDialed(1, f"{one.id}.c1", "+886912345678", "0800000100", agent_id))
+                one.pass_(20.0)
+                if dice.random() < 0.7:
+                    one.tell(ev.CallbackAnswered(1, f"{one.id}.c1", 600.0))
+                    fate = end = "agent"
+                else:
+                    one.tell(ev.CallbackFailed(1, f"{one.id}.c1", "no_answer"))
+                    one.tell(ev.CallbackOver("unreached"))
+                    end = "callback_failed"
+            if fate in {"answered", "agent"} and not _talk(one, agent_id):
                 return one.entries
             break
     one.tell(ev.CallerGone("caller", end, 16))

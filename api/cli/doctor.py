@@ -172,7 +172,13 @@ def _site(settings: Settings) -> Sequence[Finding]:
         first = error.mistakes[0] if error.mistakes else ""
         detail = f"{count} mistake{'s' if count != 1 else ''} in {settings.site}, the first: {first}"
         return (Finding("site", ok=False, detail=detail, fix=f"bin/callcenter check-site {settings.site} lists all"),)
-    return (Finding("site", ok=True, detail=f"{site.name} in {settings.site}"),)
+    found = Finding("site", ok=True, detail=f"{site.name} in {settings.site}")
+    calls_back = [name for name, queue in sorted(site.queues.items()) if queue.calls_back]
+    if not calls_back:
+        return (found,)
+    detail = f"queues that call back: {', '.join(calls_back)}"
+    fix = "set CALLCENTER_TRUNK to where calls go that we make; until then nobody is promised a call"
+    return (found, Finding("trunk", ok=settings.trunk is not None, detail=detail, fix=fix, required=False))
 
 
 def _secrets(settings: Settings) -> Sequence[Finding]:

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 REQUEST_S = 2.0
 
+# Of a call that no other one lends its codecs to.
+FORMATS = "alaw,ulaw"
+
 # Each serves its requests one by one; two keep one slow answer from holding up everybody.
 SOCKETS = 2
 CONNECTIONS_MAX = 16
@@ -176,15 +179,16 @@ class Ari:
     ) -> None:
         """Ring `endpoint` (PJSIP/<name>); the channel enters our application when it is answered.
 
-        `originator` is the channel that lends codecs and linkage. An id that exists already is success; yet do not
-        repeat it lightly: after one repetition, Asterisk 22.10.1 takes 15 s longer to stop (something is leaked).
+        `originator` is the channel that lends codecs and linkage, if there is one. An id that exists already is
+        success; yet do not repeat it lightly: after one repetition, Asterisk 22.10.1 takes 15 s longer to stop
+        (something is leaked).
         """
         query = urlencode(
             {
                 "endpoint": endpoint,
                 "app": self.app,
                 "appArgs": app_args,
-                "originator": originator,
+                **({"originator": originator} if originator else {"formats": FORMATS}),
                 "timeout": timeout_s,
                 "callerId": caller_id,
             }

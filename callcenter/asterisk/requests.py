@@ -8,9 +8,11 @@ from typing import assert_never
 
 from callcenter.asterisk.ami import AmiClient
 from callcenter.asterisk.ari import Ari
+from callcenter.asterisk.faults import Unreachable
 from callcenter.asterisk.leases import Leases
 from callcenter.contact.commands import (
     CapLease,
+    DialOut,
     DropBridge,
     HangUp,
     HoldLease,
@@ -45,22 +47,37 @@ RING_GRACE_S = 2
 # From here on `POST /channels/{id}/variables` exists.
 VARIABLES_SINCE = (22, 10)
 
+_NUMBER = re.compile(r"\+[1-9][0-9]{2,14}")
 _DESK = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,250}")
 _UNSHOWABLE = re.compile(r'["<>\\\x00-\x1f\x7f]')
 _UNDIALABLE = re.compile(r"[^0-9A-Za-z+*#_.-]")
 
 
+def dial_string(trunk: str, number: str) -> str:
+    """What Asterisk is to dial: `trunk` with the number in it, or, where it is a host, the number there."""
+    return trunk.replace("{number}", number) if "{number}" in trunk else f"PJSIP/trunk/sip:{number}@{trunk}"
+
+
 class Requests:
     """Carries out one command at a time for whoever asks; may be asked for many at once.
 
     `recordings` says what to put before a recording's file names: nothing, or another folder as Asterisk sees it.
+    `trunk` is where calls go that we make (see `dial_string`); None: nowhere.
     """
 
     def __init__(
-        self, ari: Ari, ami: AmiClient, leases: Leases, *, sounds: str, recordings: Callable[[], str] = str
+        self,
+        ari: Ari,
+        ami: AmiClient,
+        leases: Leases,
+        *,
+        sounds: str,
+        recordings: Callable[[], str] = str,
+        trunk: str | None = None,
     ) -> None:
         self._ari = ari
+        self._trunk = trunk
         self._recordings = recordings
         self._sounds = sounds
         self._ami = ami
@@ -87,6 +104,8 @@ class Requests:
                 await self._ari.stop_music(channel_id)
             case RingDesk():
                 await self._ring(command)
+            case DialOut():
+                await self._dial(command)
             case HangUp(channel_id, reason):
                 self._leases.forget(channel_id)
                 await self._ari.hang_up(channel_id, reason=reason)
@@ -140,6 +159,27 @@ class Requests:
             originator=command.caller_channel,
             timeout_s=math.ceil(command.ring_s) + RING_GRACE_S,
             caller_id=f'"{display}" <{number}>',
+            variables=variables,
+        )
+
+    async def _dial(self, command: DialOut) -> None:
+        assert _NUMBER.fullmatch(command.number), "only a number in E.164 is dialed"
+        if self._trunk is None:
+            raise Unreachable("no trunk to call out by: CALLCENTER_TRUNK")
+        # The variables are for whom the fallback has to care for: who they are, and whom they had called.
+        variables = {
+            "CC_CONTACT": command.contact_id,
+            "CC_ROLE": "customer",
+            "CC_DIALED": command.dialed,
+            "CC_CUSTOMER": command.number,
+        }
+        await self._ari.originate(
+            command.leg_id,
+            endpoint=dial_string(self._trunk, command.number),
+            app_args=f"customer,{command.contact_id}",
+            originator="",
+            timeout_s=math.ceil(command.ring_s),
+            caller_id=f"<{_UNDIALABLE.sub('', command.shown)[:32]}>",
             variables=variables,
         )
 

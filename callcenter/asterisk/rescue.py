@@ -12,7 +12,8 @@ import random
 from callcenter.asterisk.ami import AmiClient
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.requests import FALLBACK_CONTEXT
-from callcenter.asterisk.telephony import Access, channel_seen
+from callcenter.asterisk.telephony import Access
+from callcenter.asterisk.translate import channel_seen
 from callcenter.errors import ChannelGone, TelephonyError
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,10 @@ LOOK_S = 0.02
 
 
 async def uncared_for(ari: Ari) -> list[str]:
-    """The callers in our application's hands who are connected with nobody, the oldest first. Raises TelephonyError."""
+    """The callers in our application's hands who are connected with nobody, the oldest first. Raises TelephonyError.
+
+    A customer whom we called back and who picked up is a caller too.
+    """
     # Bridges first: who is joined while we look is at worst taken for talking.
     connected = {
         channel_id for bridge in await ari.bridges() if len(bridge.channels) > 1 for channel_id in bridge.channels
@@ -31,7 +35,7 @@ async def uncared_for(ari: Ari) -> list[str]:
     return [
         channel.channel_id
         for channel in seen
-        if channel.role == "caller" and channel.in_stasis and channel.channel_id not in connected
+        if channel.role in {"caller", "customer"} and channel.in_stasis and channel.channel_id not in connected
     ]
 
 

@@ -1,8 +1,10 @@
 """ARI's events → signals in our words. The only file that knows both vocabularies.
 
-What tells who: only a caller's channel carries Asterisk's own id; a leg's id is `<contact_id>.o<n>`. What tells
-why a caller left: a hang-up is announced by ChannelHangupRequest before StasisEnd, `soft` when we asked for it; a
-StasisEnd without it means that the dialplan took the caller (the lease lapsed, or we sent them there).
+What tells who: only a caller's channel carries Asterisk's own id; the id of an agent's leg is `<contact_id>.o<n>`,
+that of a customer whom we called `<contact_id>.c<n>`, and once they picked up they are a caller like any other.
+
+What tells why a caller left: a hang-up is announced by ChannelHangupRequest before StasisEnd, `soft` when we asked for
+it; a StasisEnd without it means that the dialplan took the caller (the lease lapsed, or we sent them there).
 """
 
 import re
@@ -17,11 +19,13 @@ from callcenter.contact.signals import (
     AgentResumed,
     AgentRinging,
     CallerLeft,
+    CustomerAnswered,
+    CustomerLegEnded,
     DigitPressed,
     PromptEnded,
     Signal,
 )
-from callcenter.ports import CallerAtTheDoor
+from callcenter.ports import CallerAtTheDoor, ChannelSeen
 
 # What we ask Asterisk to send; everything else stays there. Half of an unfiltered call is ChannelVarset.
 ALLOWED = (
@@ -41,6 +45,7 @@ HANG_UPS_MAX = 10_000
 
 _OURS = re.compile(r"[0-9a-f-]{36}\.[a-z]\d+")
 _LEG = re.compile(r"[0-9a-f-]{36}\.o\d+")
+_CALLED = re.compile(r"[0-9a-f-]{36}\.c\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,11 @@ def is_leg(channel_id: str) -> bool:
     return _LEG.fullmatch(channel_id) is not None
 
 
+def is_called(channel_id: str) -> bool:
+    """Whether this is the leg of a customer whom we called, by the id we gave it."""
+    return _CALLED.fullmatch(channel_id) is not None
+
+
 class Translator:
     """Translates the events of one connection; remembers announced hang-ups until the channel has left."""
 
@@ -100,9 +110,8 @@ class Translator:
             case ari.ChannelHangupRequest():
                 self._announced(event)
                 return None
-            case ari.ChannelDestroyed(channel=channel) if is_leg(channel.id):
-                ended = AgentLegEnded(channel.id, cause=event.cause, sip=event.tech_cause or 0)
-                return Addressed(channel.id, ended)
+            case ari.ChannelDestroyed():
+                return self._destroyed(event)
             case ari.Dial(peer=peer, dialstatus="RINGING" | "PROGRESS") if is_leg(peer.id):
                 return Addressed(peer.id, AgentRinging(peer.id))
             case ari.ChannelDtmfReceived(channel=channel) if not is_leg(channel.id):
@@ -124,6 +133,15 @@ class Translator:
         signal = CallerLeft("system") if event.soft else CallerLeft("caller", cause=event.cause or 0)
         self._hang_ups.setdefault(channel_id, signal)
 
+    def _destroyed(self, event: ari.ChannelDestroyed) -> Addressed | None:
+        channel_id, cause, sip = event.channel.id, event.cause, event.tech_cause or 0
+        if is_leg(channel_id):
+            return Addressed(channel_id, AgentLegEnded(channel_id, cause, sip))
+        if is_called(channel_id):
+            self._hang_ups.pop(channel_id, None)  # who never picked up leaves no Stasis
+            return Addressed(channel_id, CustomerLegEnded(channel_id, cause, sip))
+        return None
+
     def _left(self, channel_id: str) -> LeftStasis | None:
         if is_leg(channel_id):
             return None  # ChannelDestroyed follows and knows the cause
@@ -134,8 +152,30 @@ def _entered(event: ari.StasisStart) -> Heard:
     channel = event.channel
     if is_leg(channel.id):
         return Addressed(channel.id, AgentAnswered(channel.id))
+    if is_called(channel.id) and event.args[:1] == ["customer"]:  # else they come back from the fallback
+        return Addressed(channel.id, CustomerAnswered(channel.id))
     if event.args[:1] == ["in"]:
         dialed = event.args[1] if len(event.args) > 1 else channel.dialplan.exten
         caller = channel.caller
         return CallerAtTheDoor(channel.id, dialed, caller.number, caller.name, answered=channel.state == "Up")
     return Stranger(channel.id, tuple(event.args))
+
+
+def channel_seen(channel: ari.Channel, app: str) -> ChannelSeen:
+    """A channel in our words; its role is '' when it has nothing to do with us."""
+    variables = channel.channelvars or {}
+    contact_id = str(variables.get("CC_CONTACT") or "")
+    app_data = channel.dialplan.app_data.split(",")
+    in_stasis = channel.dialplan.app_name == "Stasis" and app_data[0] == app
+    came_in = in_stasis and app_data[1:2] == ["in"]
+    # By id and arguments before the variable: a caller whom we lost before TakeCall carries no variables yet.
+    role = "agent" if is_leg(channel.id) else "caller" if came_in else str(variables.get("CC_ROLE") or "")
+    return ChannelSeen(
+        channel_id=channel.id,
+        contact_id=contact_id,
+        role=role,
+        in_stasis=in_stasis,
+        up=channel.state == "Up",
+        dialed=app_data[2] if came_in and len(app_data) > 2 else channel.dialplan.exten,
+        caller=channel.caller.number,
+    )

@@ -143,18 +143,18 @@ def _named(atom: Held | Experience | InTeam | At | Named, names: Names) -> tuple
 
 
 def way_out(reader: Reader, key: str, names: Names, default: str | None = None) -> Exit:
-    """Where a contact goes that leaves a queue by rule: queue:ID, voicemail or goodbye."""
+    """Where a contact goes that leaves a queue by rule: queue:ID, callback, voicemail or goodbye."""
     text = reader.text(key, default)
     kind, _, queue = text.partition(":")
     if kind == "queue" and queue:
         if names.queues is not None and queue not in names.queues:
             reader.wrong(key, no_such("queue", queue, names.queues))
         return Exit(ExitKind.QUEUE, queue)
-    if text == "callback":
-        reader.wrong(key, "calling back is not built yet; use voicemail, goodbye or queue:ID")
-    elif text not in {"voicemail", "goodbye", ""}:
-        reader.wrong(key, f"must be queue:ID, voicemail or goodbye, not {shown(text)}")
-    return Exit(ExitKind.VOICEMAIL if text == "voicemail" else ExitKind.GOODBYE)
+    if text in {"callback", "voicemail", "goodbye"}:
+        return Exit(ExitKind(text))
+    if text:
+        reader.wrong(key, f"must be queue:ID, callback, voicemail or goodbye, not {shown(text)}")
+    return Exit(ExitKind.GOODBYE)
 
 
 def tables(reader: Reader, key: str) -> tuple[Reader, ...]:

@@ -4,10 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from callcenter.config import calling
 from callcenter.config.fields import SPAN_S_MAX, Names, check_id, ids, known, prompts, spoken_name, tables
 from callcenter.config.folder import Folder
 from callcenter.config.model import RECORDING_POLICIES
 from callcenter.config.numbers import is_region
+from callcenter.contact.dial_policy import DialPolicy
 from ivr.calendar import parse_zone
 from ivr.model import PromptId
 from ivr.reading import Reader, no_such, shown
@@ -45,6 +47,9 @@ class Head:
     outbound_counts: bool
     comeback_s: float
     closed_prompts: tuple[PromptId, ...]
+    callback_prompts: tuple[PromptId, ...]
+    called_back_prompts: tuple[PromptId, ...]
+    dial_out: DialPolicy | None
 
     @property
     def value_tiers(self) -> tuple[str, ...] | None:
@@ -83,6 +88,9 @@ def read_head(folder: Folder) -> Head:
         outbound_counts=reader.flag("outbound_counts", default=True),
         comeback_s=reader.number("comeback_s", 600.0, 0.0, COMEBACK_S_MAX),
         closed_prompts=reader.texts("closed_prompts", ()),
+        callback_prompts=reader.texts("callback_prompts", ()),
+        called_back_prompts=reader.texts("called_back_prompts", ()),
+        dial_out=calling.read_dial_out(reader),
     )
     if head.region and not is_region(head.region):
         reader.wrong("region", f"no such region {shown(head.region)}; write two capitals such as 'TW'")
@@ -99,7 +107,8 @@ def check_head(head: Head, names: Names, folder: Folder) -> None:
     dialed = head.default_hotline
     if dialed and names.hotlines is not None and dialed not in names.hotlines:
         mistakes.append(f"site.default_hotline: {no_such('hotline', dialed, names.hotlines)}")
-    prompts(Reader({"closed_prompts": list(head.closed_prompts)}, "site", mistakes), "closed_prompts", names.prompts)
+    for key in ("closed_prompts", "callback_prompts", "called_back_prompts"):
+        prompts(Reader({key: list(getattr(head, key))}, "site", mistakes), key, names.prompts)
     for tier in head.policy.tiers if head.policy and head.trunks is not None else ():
         if tier.trunk_reserve >= (head.trunks or 0):
             why = f"keeps {tier.trunk_reserve} of {head.trunks} trunks free of this tier: it would never be admitted"

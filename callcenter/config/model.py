@@ -6,10 +6,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from callcenter.config.numbers import e164
+from callcenter.contact.dial_policy import DialPolicy
 from callcenter.errors import CallCenterError
 from ivr.calendar import Calendar
 from ivr.model import Flow, FlowId, Language, PromptId
-from routing.model import AgentOrder, Exit, ExitKind, Limits, Loan, Membership, Step
+from routing.model import AgentOrder, CallbackRules, Exit, ExitKind, Limits, Loan, Membership, Step
 from routing.policy import TierPolicy
 from routing.requirement import ANYONE, Requirement, both, needing
 from routing.rules import Rule
@@ -17,6 +18,7 @@ from routing.rules import Rule
 AGENT_ORDERS = tuple(order.value for order in AgentOrder)
 RECORDING_POLICIES = ("always", "never")
 UNLIMITED = Limits()
+CALLBACK = CallbackRules()
 GOODBYE = Exit(ExitKind.GOODBYE)
 
 
@@ -55,6 +57,8 @@ class Queue:
 
     `hours` names the calendar outside which the queue takes nobody: newcomers go to `closed_exit`, those who wait
     then are served to the last (`closing` None) or go to `closing`. Without it the queue is always open.
+
+    Who presses `callback_key` while they wait is called back, as `callback` says (None: no key does that).
     """
 
     queue: str
@@ -82,6 +86,8 @@ class Queue:
     hours: str | None = None
     closing: Exit | None = None
     closed_exit: Exit = GOODBYE
+    callback: CallbackRules = CALLBACK
+    callback_key: str | None = None
 
     @property
     def requirement(self) -> Requirement:
@@ -94,6 +100,11 @@ class Queue:
         timed = (self.exit_to,) if self.exit_to is not None else ()
         closing = (self.closing,) if self.closing is not None else ()
         return (*timed, self.limits.otherwise, self.closed_exit, *closing)
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether somebody may be promised here that we call them back."""
+        return self.callback_key is not None or any(each.kind is ExitKind.CALLBACK for each in self.exits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +152,9 @@ class Site:
     `policy` has the value tiers in order, the most valuable first: a tier's rank is its index. `skills` contains every
     language. `rules` are walked in order as a contact is routed. `customers` are by customer id. `trunks` is how many
     calls the trunk carries, None: as many as come. A customer who calls again within `comeback_s` regains age and
-    agent. `closed_prompts` are said to whom nobody serves now. `prompts` maps each language to the prompts that have
+    agent. `closed_prompts` are said to whom nobody serves now, `callback_prompts` to whom we will call back,
+    `called_back_prompts` to whom we called and who waits for an agent. `dial_out` says what may be dialed, None:
+    nothing. `prompts` maps each language to the prompts that have
     audio, which lies in `prompts_dir/<language>/<id>.wav`. `dialed_e164` maps hotlines in E.164 to the spelling of
     the site. `warnings` is what a checked site still leaves to wonder about, each `path: sentence`.
     """
@@ -171,6 +184,9 @@ class Site:
     outbound_counts: bool = True
     comeback_s: float = 600.0
     closed_prompts: tuple[PromptId, ...] = ()
+    callback_prompts: tuple[PromptId, ...] = ()
+    called_back_prompts: tuple[PromptId, ...] = ()
+    dial_out: DialPolicy | None = None
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+from callcenter.config.calling import read_callback
 from callcenter.config.fields import (
     ID,
     SPAN_S_MAX,
@@ -63,6 +64,7 @@ def read_queue(reader: Reader, queue: str, head: Head, names: Names) -> Queue:
         reader.mistakes.append(f'{reader.path}: needs one of needs and requires; requires = "anyone" lets all serve it')
     steps = _steps(reader, names)
     exit_to, exit_after_s = _exit(reader, steps, names)
+    callback, callback_key = read_callback(reader)
     found = Queue(
         queue=queue,
         needs=levels(reader, "needs", names) if "needs" in reader else {},
@@ -89,6 +91,8 @@ def read_queue(reader: Reader, queue: str, head: Head, names: Names) -> Queue:
         hours=known_or_none(reader, "hours", "calendar", names.calendars),
         closing=_closing(reader, names),
         closed_exit=way_out(reader, "closed_exit", names, "goodbye"),
+        callback=callback,
+        callback_key=callback_key,
     )
     _check_together(reader, found, head)
     reader.close()

@@ -17,6 +17,9 @@ PREFIX: Final = "CALLCENTER_"
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/-]{1,200}")
+_TRUNK: Final = re.compile(r"[A-Za-z0-9.-]{1,100}(:[0-9]{2,5})?")
+_DIAL_STRING: Final = re.compile(r"(PJSIP|SIP|IAX2|DAHDI|Local)/[A-Za-z0-9@:;=./_-]*\{number\}[A-Za-z0-9@:;=./_-]*")
+_HOST_PORT: Final = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
 # What an external Asterisk must be told to us; AMI's host and user have sensible defaults.
 _EXTERNAL_NEEDS: Final = (
     "ari_url",
@@ -57,6 +60,11 @@ class Settings(BaseSettings):
     ami_port: int = Field(5038, ge=1, le=65535, description="port of Asterisk's AMI, this machine only when managed")
     rtp_start: int = Field(10000, ge=1024, le=65535, description="first port for audio, UDP; 4 a served call")
     rtp_end: int = Field(14999, ge=1024, le=65535, description="last port for audio")
+    trunk: str | None = Field(
+        None,
+        description="where calls go that we make: HOST or HOST:PORT of the provider, or a dial string of your own "
+        "Asterisk with {number} in it, such as PJSIP/{number}@provider",
+    )
     asterisk: Literal["managed", "external"] = Field(
         "managed", description="managed: we start and stop it; external: it is there, see the next ones"
     )
@@ -75,6 +83,12 @@ class Settings(BaseSettings):
         1000, ge=1, description="with less free on its disk, a recordings folder is not recorded into"
     )
     sounds_dir: str | None = Field(None, description="external: folder of the site's prompts, as that Asterisk sees it")
+    http_allowed: str = Field(
+        "", description="HOST:PORT, separated by commas, that flows may ask by HTTP though they are not public"
+    )
+    http_credentials: Path | None = Field(
+        None, description="folder of what flows log in with by HTTP: files that hold an Authorization header"
+    )
     app: str = Field("callcenter", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of our Stasis application")
     lease_s: int = Field(30, ge=5, le=3600, description="seconds after which an uncared-for caller is rescued")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -84,7 +98,9 @@ class Settings(BaseSettings):
     def _any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("var", "site", "asterisk_root", "recordings_dir", "recordings_fallback", mode="after")
+    @field_validator(
+        "var", "site", "asterisk_root", "recordings_dir", "recordings_fallback", "http_credentials", mode="after"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -101,6 +117,13 @@ class Settings(BaseSettings):
     def _plain_path(cls, value: Path | None) -> Path | None:
         if value is not None and not _PLAIN_PATH.fullmatch(str(value)):
             raise ValueError("use a path of letters, digits, '.', '_', '-' and '/': Asterisk's options allow no others")
+        return value
+
+    @field_validator("trunk", mode="after")
+    @classmethod
+    def _dialable(cls, value: str | None) -> str | None:
+        if value is not None and not (_TRUNK.fullmatch(value) or _DIAL_STRING.fullmatch(value)):
+            raise ValueError("write HOST, HOST:PORT, or a dial string such as PJSIP/{number}@provider")
         return value
 
     @field_validator("instance", "node")
@@ -120,12 +143,28 @@ class Settings(BaseSettings):
                 raise ValueError("use an IP address, such as 127.0.0.1, or 0.0.0.0 for all") from None
         return "127.0.0.1" if value == "localhost" else value
 
+    @field_validator("http_allowed", mode="after")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        if not all(_HOST_PORT.fullmatch(each) for each in _listed(value)):
+            raise ValueError("write HOST:PORT, such as crm.internal:8443,10.0.0.5:80")
+        return value
+
+    @property
+    def http_allowed_hosts(self) -> tuple[str, ...]:
+        """What `http_allowed` lists."""
+        return _listed(self.http_allowed)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         mistakes = _mistakes_together(self)
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip().lower() for each in text.split(",") if each.strip())
 
 
 def load_settings(**given: Any) -> Settings:

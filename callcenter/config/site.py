@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from callcenter.config import fields, head, people, queues, rules, soundness
+from callcenter.config import calling, fields, head, people, queues, rules, soundness
 from callcenter.config.folder import Folder, read_folder, read_prompts
 from callcenter.config.model import Agent, Customer, Hotline, Queue, Site, SiteError
 from callcenter.config.numbers import e164
@@ -65,6 +65,7 @@ def _assemble(folder: Folder, top: head.Head, names: fields.Names) -> Site:
     customers = _each(folder, "customers", lambda r, name: people.read_customer(r, name, top, names))
     ordered = rules.read_rules(folder.reader("rules"), names)
     folder.mistakes += _same_numbers(hotlines, customers, top.region)
+    folder.mistakes += calling.mistakes(lines, top.dial_out)
     whole = soundness.Whole(top.zone, top.languages, top.teams, top.locations, lines, agents, calendars, ordered)
     warnings = _judge(folder, top, whole)
     flows = _flows(folder, names, hotlines)
@@ -95,6 +96,9 @@ def _assemble(folder: Folder, top: head.Head, names: fields.Names) -> Site:
         outbound_counts=top.outbound_counts,
         comeback_s=top.comeback_s,
         closed_prompts=top.closed_prompts,
+        callback_prompts=top.callback_prompts,
+        called_back_prompts=top.called_back_prompts,
+        dial_out=top.dial_out,
         warnings=warnings,
     )
 
@@ -131,7 +135,7 @@ def _flows(folder: Folder, names: fields.Names, hotlines: Mapping[str, Hotline])
             refused[flow_id] = error
     unread = folder.flows.keys() - flows.keys()
     around = Surroundings(
-        names.languages, names.value_tiers, names.queues, names.calendars, names.prompts, flows, unread
+        names.languages, names.value_tiers, names.queues, names.calendars, names.prompts, flows, unread, names.agents
     )
     before = len(folder.mistakes)
     for flow_id in folder.flows:

@@ -1,12 +1,16 @@
 """What a contact asks of the world: asked, not awaited; the outcome comes back as a signal.
 
-Two addressees. `TelephonyCommand`s go to Asterisk after the step is in the journal; each names the *lanes*
+Three addressees. `TelephonyCommand`s go to Asterisk after the step is in the journal; each names the *lanes*
 (channel or bridge ids) it touches: commands that share a lane keep their order, others run side by side.
-`FloorCommand`s go to the floor at once, for they ask nothing of the world.
+`FloorCommand`s go to the floor at once, for they ask nothing of the world. What a flow asks, of the database or another
+system, goes out as `AskWorld` when the step is in the journal.
 """
 
 from dataclasses import dataclass
 
+from ivr.turn import Inquiry
+from routing.messages import DialOutcome
+from routing.model import SoFar
 from routing.requirement import Requirement
 
 
@@ -69,8 +73,8 @@ class StopMusic:
 class RingDesk:
     """Ring the phone of an agent's desk; `leg_id` becomes the channel's id. Answers AgentRinging/Answered/LegEnded.
 
-    `caller_channel` lends its codecs and linkage; `caller` and `display` are what the phone shows. With
-    `auto_answer` it is asked to pick up by itself.
+    `caller_channel` lends its codecs and linkage, empty while nobody is on the line; `caller` and `display` are what
+    the phone shows. With `auto_answer` it is asked to pick up by itself.
     """
 
     leg_id: str
@@ -81,6 +85,22 @@ class RingDesk:
     display: str
     ring_s: float
     auto_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DialOut:
+    """Ring a customer by the trunk; `leg_id` becomes the channel's id. Answers CustomerAnswered or CustomerLegEnded.
+
+    `number` is E.164 and was allowed; `shown` is what their phone shows. `dialed` is the hotline they called, for the
+    fallback.
+    """
+
+    leg_id: str
+    contact_id: str
+    number: str
+    shown: str
+    dialed: str
+    ring_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +171,7 @@ TelephonyCommand = (
     | StartMusic
     | StopMusic
     | RingDesk
+    | DialOut
     | HangUp
     | Join
     | DropBridge
@@ -168,7 +189,8 @@ class EnterQueue:
     `requires` comes on top of the queue's own. `entered_at` counts for the age; `clock_s` is the time that it has
     waited in this queue already, without that in which offers rang. `customer_id` tells the customer if they call
     again: their number (`tel:+…`) if they are unknown, None if that is too. `offers_made` counts the offers this
-    contact already had, so that no offer id is used twice.
+    contact already had, so that no offer id is used twice. `callback`: nobody is on the line, the customer is to be
+    called back, and `so_far` is how far we are with that.
     """
 
     contact_id: str
@@ -181,13 +203,27 @@ class EnterQueue:
     customer_id: str | None = None
     clock_s: float = 0.0
     offers_made: int = 0
+    callback: bool = False
+    so_far: SoFar | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveQueue:
-    """The contact does not wait any more (caller gone, or the contact failed); a pending offer is withdrawn."""
+    """The contact does not wait any more; a pending offer is withdrawn.
+
+    `abandoned`: the caller is gone, or the contact failed; else they are to be called back.
+    """
 
     contact_id: str
+    abandoned: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TellDialed:
+    """How the attempt to reach the customer of a callback went."""
+
+    contact_id: str
+    outcome: DialOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +247,24 @@ class FinishTalk:
     dropped: bool = False
 
 
-FloorCommand = EnterQueue | LeaveQueue | SettleOffer | FinishTalk
+FloorCommand = EnterQueue | LeaveQueue | TellDialed | SettleOffer | FinishTalk
 
-Command = TelephonyCommand | FloorCommand
+
+@dataclass(frozen=True, slots=True)
+class AskWorld:
+    """Find an answer for a flow; it comes as WorldAnswered with this `request`, and nobody waits after `within_s`.
+
+    `caller` is the number that calls, E.164, None if it is not known.
+    """
+
+    contact_id: str
+    request: int
+    inquiry: Inquiry
+    within_s: float
+    caller: str | None
+
+
+Command = TelephonyCommand | FloorCommand | AskWorld
 
 
 def lanes(command: TelephonyCommand) -> tuple[str, ...]:
@@ -223,7 +274,7 @@ def lanes(command: TelephonyCommand) -> tuple[str, ...]:
             return (bridge_id, *channel_ids)
         case DropBridge(bridge_id):
             return (bridge_id,)
-        case RingDesk(leg_id):
+        case RingDesk(leg_id) | DialOut(leg_id):
             return (leg_id,)
         case StopSaying(channel_id) | Say(channel_id):
             return (channel_id,)
@@ -243,7 +294,7 @@ def subject(command: TelephonyCommand) -> str:
             return playback_id
         case StartRecording(recording_id) | StopRecording(recording_id):
             return recording_id
-        case RingDesk(leg_id):
+        case RingDesk(leg_id) | DialOut(leg_id):
             return leg_id
         case Join(bridge_id) | DropBridge(bridge_id):
             return bridge_id

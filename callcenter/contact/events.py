@@ -8,9 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from callcenter.contact.callback_events import (
+    CallbackAnswered,
+    CallbackDialed,
+    CallbackEvent,
+    CallbackFailed,
+    CallbackOver,
+    CallbackPromised,
+    CallbackRefused,
+    CallbackWaiting,
+)
 from callcenter.contact.event_body import Body
 from callcenter.contact.ivr_events import (
+    Answered,
+    Asked,
     Consented,
+    CustomerIdentified,
+    CustomerVerified,
     Exhausted,
     FlowRestarted,
     IvrEntered,
@@ -26,8 +40,17 @@ from callcenter.contact.ivr_events import (
 )
 
 __all__ = [
+    "Answered",
+    "Asked",
     "Body",
-    "CallbackOffered",
+    "CallbackAnswered",
+    "CallbackDialed",
+    "CallbackEvent",
+    "CallbackFailed",
+    "CallbackOver",
+    "CallbackPromised",
+    "CallbackRefused",
+    "CallbackWaiting",
     "CallerGone",
     "Consented",
     "ContactBlocked",
@@ -36,6 +59,8 @@ __all__ = [
     "ContactFailed",
     "ContactResumed",
     "ContactStarted",
+    "CustomerIdentified",
+    "CustomerVerified",
     "Exhausted",
     "FlowRestarted",
     "HoldEnded",
@@ -189,10 +214,11 @@ class OfferSettled(Body):
 
 @dataclass(frozen=True, slots=True)
 class QueueLeft(Body):
-    """The contact left the queue: answered, abandoned, diverted, system, fallback or unknown.
+    """The contact left the queue: answered, abandoned, diverted, callback, system, fallback or unknown.
 
     `wait_s` counts from queue.entered. Who was diverted goes to `exit_to` (queue:<name>, callback, voicemail or
-    goodbye), because (`why`) of last_step, full, long_wait, unstaffed, moves_max or the reason of a closing.
+    goodbye), because (`why`) of last_step, full, long_wait, unstaffed, moves_max or the reason of a closing. Who left
+    it for a callback keeps the place, and leaves it no second time.
     """
 
     type: ClassVar[str] = "queue.left"
@@ -201,15 +227,6 @@ class QueueLeft(Body):
     wait_s: float
     why: str | None = None
     exit_to: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackOffered(Body):
-    """By rule the caller was to be called back instead of waiting; until calling back is built they are let go."""
-
-    type: ClassVar[str] = "callback.offered"
-    queue: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +365,7 @@ ContactEvent = (
     | OfferRinging
     | OfferSettled
     | QueueLeft
-    | CallbackOffered
+    | CallbackEvent
     | TalkStarted
     | RecordingStarted
     | RecordingStopped

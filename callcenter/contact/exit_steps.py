@@ -1,10 +1,9 @@
-"""The ways out of a queue by rule: another queue, a voice message, or a goodbye; nobody is moved around for ever."""
+"""The ways out of a queue: another one, a callback, a voice message or a goodbye; nobody is moved around for ever."""
 
 from typing import assert_never
 
+from callcenter.contact import callback_steps, offer_steps, queue_steps
 from callcenter.contact import commands as ask
-from callcenter.contact import events as ev
-from callcenter.contact import offer_steps, queue_steps
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft
 from callcenter.contact.model import Phase
@@ -20,24 +19,53 @@ def diverted(draft: Draft, signal: sig.Diverted) -> None:
     contact = draft.contact
     if signal.queue != contact.queue:
         return  # it has moved on already
+    if not contact.channel_id:
+        offer_steps.let_go(draft, "rescinded", "normal")
+        callback_steps.diverted(draft, signal)
+        return
     exit_to, why = signal.exit_to, signal.why
     if exit_to.kind is ExitKind.QUEUE and contact.moves >= MOVES_MAX:
         exit_to, why = Exit(ExitKind.GOODBYE), "moves_max"
     offer_steps.let_go(draft, "rescinded", "normal")
+    if exit_to.kind is ExitKind.CALLBACK and callback_steps.may_promise(draft, signal.queue):
+        _to_callback(draft, why)
+        return
     queue_steps.leave(draft, "diverted", why=why, exit_to=exit_text(exit_to))
+    draft.become(callback=None)
     match exit_to.kind:
         case ExitKind.QUEUE:
             assert exit_to.queue is not None
             queue_steps.move(draft, exit_to.queue)
         case ExitKind.VOICEMAIL:
-            _take_a_message(draft)
-        case ExitKind.CALLBACK:
-            draft.remember(ev.CallbackOffered(signal.queue, why))
-            _say_goodbye(draft)
-        case ExitKind.GOODBYE:
+            take_a_message(draft)
+        case ExitKind.GOODBYE | ExitKind.CALLBACK:
             _say_goodbye(draft)
         case _:
             assert_never(exit_to.kind)
+
+
+def key_pressed(draft: Draft, signal: sig.DigitPressed) -> None:
+    """Who waits may press the queue's key to be called back; other keys mean nothing here."""
+    queue = draft.contact.queue
+    assert queue is not None
+    if signal.digit == draft.plan.queue(queue).callback_key and callback_steps.may_promise(draft, queue):
+        draft.ask(ask.LeaveQueue(draft.contact.contact_id, abandoned=False))
+        _to_callback(draft, "key")
+
+
+def call_back(draft: Draft, queue: str) -> None:
+    """A flow wants the caller to be called back from a queue; whom nobody may call waits there."""
+    promised = callback_steps.may_promise(draft, queue)
+    queue_steps.enter_queue(draft, queue, on_the_line=not promised)
+    if promised:
+        _to_callback(draft, "flow")
+
+
+def _to_callback(draft: Draft, why: str) -> None:
+    """The caller will be called back: that ends their wait on the line."""
+    queue_steps.leave(draft, "callback", why=why, exit_to=ExitKind.CALLBACK.value)
+    callback_steps.promise(draft, why)
+    _say_goodbye(draft)
 
 
 def exit_text(exit_to: Exit) -> str:
@@ -72,15 +100,19 @@ def time_is_up(draft: Draft, _: sig.TimerDue) -> None:
 
 def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
     """The caller did not hear it out."""
+    if draft.contact.callback is not None:
+        callback_steps.wait(draft)
+        return
     draft.caller_leaves(by=signal.by, end_state="closed", cause=signal.cause)
     draft.close()
 
 
 def _say_goodbye(draft: Draft) -> None:
-    """Say why nobody comes, then let go; at once where the site has no words for it."""
+    """Say why nobody comes, or that we call back; then let go, at once where the site has no words for it."""
     draft.stop_saying()
     queue_steps.stop_music(draft)
-    prompts = draft.plan.closed_prompts
+    promised = draft.contact.callback is not None
+    prompts = draft.plan.callback_prompts if promised else draft.plan.closed_prompts
     if prompts:
         draft.become(phase=Phase.GOODBYE, timer_at=draft.now + PROMPT_MAX_S * len(prompts))
         draft.say(prompts, draft.contact.language)
@@ -90,11 +122,14 @@ def _say_goodbye(draft: Draft) -> None:
 
 def _let_go(draft: Draft) -> None:
     draft.ask(ask.HangUp(draft.contact.channel_id))
+    if draft.contact.callback is not None:
+        callback_steps.wait(draft)
+        return
     draft.caller_leaves(by="system", end_state="closed")
     draft.close()
 
 
-def _take_a_message(draft: Draft) -> None:
+def take_a_message(draft: Draft) -> None:
     """Asterisk's dialplan records what the caller says; our part in the visit is over."""
     draft.stop_saying()
     queue_steps.stop_music(draft)

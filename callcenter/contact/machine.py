@@ -1,11 +1,13 @@
 """The contact machine: one total table, and the step it makes of a signal.
 
 Theory. A contact lives through ivr, queued, connecting (phones ring), talking, held, wrap-up, ended; whom no queue
-serves hears a goodbye. Signals come from two sides that do not know each other: Asterisk (the caller's and the
-agents' legs) and the floor (offers, steps, ways out, wrap-up). They cross on the way, so most phases hear things that
-were true a millisecond ago. Each such pair is a *race*: it has a name in the table and does nothing, or lets go of a
-leg that came too late. A pair that is not in the table can't happen unless we have a bug: `advance` asserts, and the
-session fails that one contact.
+serves hears a goodbye. Who is promised a callback hears so (goodbye), waits without being on the line (callback, or
+connecting while an agent is asked), and is dialed (dialing); `callback_steps` has the theory of that.
+
+Signals come from two sides that do not know each other: Asterisk (the caller's and the agents' legs) and the floor
+(offers, steps, ways out, wrap-up). They cross on the way, so most phases hear things that were true a millisecond ago.
+Each such pair is a *race*: it has a name in the table and does nothing, or lets go of a leg that came too late. A pair
+that is not in the table can't happen unless we have a bug: `advance` asserts, and the session fails that one contact.
 
 Several phones may ring for one contact. The first answer wins: its offer is accepted, the others are rescinded and
 their legs let go, here and on the floor, which says so too: that crosses, and is a race.
@@ -18,9 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from callcenter.contact import callback_steps, exit_steps, ivr_steps, offer_steps, queue_steps, talk_steps
 from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
-from callcenter.contact import exit_steps, ivr_steps, offer_steps, queue_steps, talk_steps
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft, Handler, Step
 from callcenter.contact.model import Contact, Phase
@@ -44,10 +46,14 @@ _KEY_AFTER_FLOW = Race("a key pressed as the flow was left; nothing listens here
 _CROSSED_OFFER = Race("the floor withdrew the offer as it settled by itself")
 _CROSSED_RULE = Race("a rule of the queue came up as the contact left it")
 _CROSSED_ESTIMATE = Race("the contact was offered or moved on before the floor came to its estimate")
+_ANSWER_AFTER_FLOW = Race("what a flow asked was answered after the caller had left it, or when nobody waited any more")
 _CLEAN_UP_LOST = Race("what we wanted to end had ended by itself")
+_CROSSED_CALLBACK = Race("the floor decided about the callback as our service of it broke off")
+_TOLD_TWICE = Race("the customer's leg is told of by an event and by a reconcile, or its end by two events")
 
 _IVR, _QUEUED, _CONNECTING = Phase.IVR, Phase.QUEUED, Phase.CONNECTING
 _TALKING, _HELD, _GOODBYE = Phase.TALKING, Phase.HELD, Phase.GOODBYE
+_CALLBACK, _DIALING = Phase.CALLBACK, Phase.DIALING
 _WRAP_UP, _ENDED = Phase.WRAP_UP, Phase.ENDED
 
 _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
@@ -56,8 +62,9 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_IVR, sig.PromptEnded): ivr_steps.prompt_ended,
     (_IVR, sig.CommandFailed): ivr_steps.say_failed,
     (_IVR, sig.TimerDue): ivr_steps.time_is_up,
+    (_IVR, sig.WorldAnswered): ivr_steps.world_answered,
     (_QUEUED, sig.CallerLeft): queue_steps.caller_left,
-    (_QUEUED, sig.DigitPressed): _KEY_AFTER_FLOW,
+    (_QUEUED, sig.DigitPressed): exit_steps.key_pressed,
     (_QUEUED, sig.PromptEnded): queue_steps.announcement_ended,
     (_QUEUED, sig.OfferProposed): offer_steps.offer_proposed,
     (_QUEUED, sig.OfferWithdrawn): _CROSSED_OFFER,
@@ -71,6 +78,8 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_QUEUED, sig.AgentResumed): _LATE_LEG,
     (_QUEUED, sig.CommandFailed): queue_steps.command_failed,
     (_QUEUED, sig.TimerDue): _STALE_TIMER,
+    (_QUEUED, sig.CustomerAnswered): _TOLD_TWICE,
+    (_QUEUED, sig.CustomerLegEnded): _TOLD_TWICE,
     (_CONNECTING, sig.CallerLeft): queue_steps.caller_left,
     (_CONNECTING, sig.DigitPressed): _KEY_AFTER_FLOW,
     (_CONNECTING, sig.PromptEnded): queue_steps.announcement_ended,
@@ -80,12 +89,14 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_CONNECTING, sig.Diverted): exit_steps.diverted,
     (_CONNECTING, sig.Estimated): _CROSSED_ESTIMATE,
     (_CONNECTING, sig.AgentRinging): offer_steps.agent_ringing,
-    (_CONNECTING, sig.AgentAnswered): queue_steps.agent_answered,
+    (_CONNECTING, sig.AgentAnswered): callback_steps.agent_answered,
     (_CONNECTING, sig.AgentLegEnded): offer_steps.agent_leg_ended,
     (_CONNECTING, sig.AgentHeld): _LATE_LEG,
     (_CONNECTING, sig.AgentResumed): _LATE_LEG,
     (_CONNECTING, sig.CommandFailed): queue_steps.command_failed,
     (_CONNECTING, sig.TimerDue): _STALE_TIMER,
+    (_CONNECTING, sig.CustomerAnswered): callback_steps.release_late_customer,
+    (_CONNECTING, sig.CustomerLegEnded): _TOLD_TWICE,
     (_TALKING, sig.CallerLeft): talk_steps.caller_left,
     (_TALKING, sig.DigitPressed): Race("keys pressed while talking are for the agent's ear"),
     (_TALKING, sig.PromptEnded): _LATE_PROMPT,
@@ -101,6 +112,8 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_TALKING, sig.LegsApart): talk_steps.join_again,
     (_TALKING, sig.CommandFailed): talk_steps.command_failed,
     (_TALKING, sig.TimerDue): _STALE_TIMER,
+    (_TALKING, sig.CustomerAnswered): _TOLD_TWICE,
+    (_TALKING, sig.CustomerLegEnded): _TOLD_TWICE,
     (_HELD, sig.CallerLeft): talk_steps.caller_left,
     (_HELD, sig.DigitPressed): Race("keys pressed while held; nothing listens here"),
     (_HELD, sig.PromptEnded): _LATE_PROMPT,
@@ -116,6 +129,44 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_HELD, sig.LegsApart): talk_steps.join_again,
     (_HELD, sig.CommandFailed): talk_steps.command_failed,
     (_HELD, sig.TimerDue): _STALE_TIMER,
+    (_HELD, sig.CustomerAnswered): _TOLD_TWICE,
+    (_HELD, sig.CustomerLegEnded): _TOLD_TWICE,
+}
+
+# Nobody is on the line: the customer is to be called back, or their phone rings.
+_AWAY: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
+    (_CALLBACK, sig.OfferProposed): offer_steps.offer_proposed,
+    (_CALLBACK, sig.StepTaken): queue_steps.step_taken,
+    (_CALLBACK, sig.Diverted): callback_steps.diverted,
+    (_CALLBACK, sig.CallbackDue): callback_steps.due,
+    (_CALLBACK, sig.CallbackOver): callback_steps.over,
+    (_CALLBACK, sig.AgentAnswered): offer_steps.release_late_leg,
+    (_CALLBACK, sig.AgentLegEnded): _OUR_HANG_UP,
+    (_CALLBACK, sig.CustomerAnswered): callback_steps.release_late_customer,
+    (_CALLBACK, sig.CustomerLegEnded): _OUR_HANG_UP,
+    (_CALLBACK, sig.CommandFailed): _CLEAN_UP_LOST,
+    (_CALLBACK, sig.TimerDue): _STALE_TIMER,
+    (_DIALING, sig.StepTaken): _CROSSED_RULE,
+    (_DIALING, sig.Diverted): _CROSSED_RULE,
+    (_DIALING, sig.CallbackDue): Race("agent first: the agent's answer began the attempt that the floor asks for"),
+    (_DIALING, sig.AgentAnswered): callback_steps.another_answered,
+    (_DIALING, sig.AgentLegEnded): callback_steps.agent_left,
+    (_DIALING, sig.CustomerAnswered): callback_steps.customer_answered,
+    (_DIALING, sig.CustomerLegEnded): callback_steps.customer_not_reached,
+    (_DIALING, sig.CommandFailed): callback_steps.command_failed,
+    (_DIALING, sig.TimerDue): callback_steps.time_is_up,
+}
+
+_NOBODY_ON_THE_LINE: Mapping[type[sig.Signal], Cell] = {
+    sig.CallerLeft: _OUR_HANG_UP,
+    sig.DigitPressed: Race("a key pressed as the line was let go"),
+    sig.PromptEnded: _LATE_PROMPT,
+    sig.OfferWithdrawn: _CROSSED_OFFER,
+    sig.Estimated: _CROSSED_ESTIMATE,
+    sig.AgentRinging: _LATE_LEG,
+    sig.AgentHeld: _LATE_LEG,
+    sig.AgentResumed: _LATE_LEG,
+    sig.WrapUpOver: Race("the agent who waited for the customer is free again: there was no talk to wrap up"),
 }
 
 # The contact waits for nobody any more: what the floor or an agent's leg still says was on its way as it left.
@@ -130,6 +181,8 @@ _WAIT_OVER: Mapping[type[sig.Signal], Cell] = {
     sig.AgentLegEnded: _OUR_HANG_UP,
     sig.AgentHeld: _LATE_LEG,
     sig.AgentResumed: _LATE_LEG,
+    sig.CustomerAnswered: callback_steps.release_late_customer,
+    sig.CustomerLegEnded: _OUR_HANG_UP,
 }
 
 _GOING: Mapping[type[sig.Signal], Cell] = {
@@ -149,12 +202,17 @@ _NOBODY_LEFT: Mapping[type[sig.Signal], Cell] = {
     sig.PromptEnded: _LATE_PROMPT,
     sig.CommandFailed: _CLEAN_UP_LOST,
     sig.TimerDue: _STALE_TIMER,
+    sig.CallbackDue: _CROSSED_CALLBACK,
+    sig.CallbackOver: _CROSSED_CALLBACK,
 }
 
 TABLE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     **_ON_THE_LINE,
+    **{(phase, heard): cell for phase in (_CALLBACK, _DIALING) for heard, cell in _NOBODY_ON_THE_LINE.items()},
+    **_AWAY,
     **{(_GOODBYE, heard): cell for heard, cell in _GOING.items()},
     **{(phase, heard): cell for phase in (_WRAP_UP, _ENDED) for heard, cell in _NOBODY_LEFT.items()},
+    **{(phase, sig.WorldAnswered): _ANSWER_AFTER_FLOW for phase in Phase if phase is not _IVR},
     (_WRAP_UP, sig.WrapUpOver): talk_steps.wrap_up_over,
     (_ENDED, sig.WrapUpOver): Race("the contact failed and was closed while its agent wrapped up"),
 }
@@ -234,16 +292,18 @@ def advance(contact: Contact, signal: sig.Signal, plan: Plan, now: float) -> Ste
 def resume(contact: Contact, plan: Plan, now: float) -> Step:
     """The first step of a contact that an earlier process of ours left behind; its caller is still there.
 
-    IVR and goodbye: the current prompt again. Queue: same place and age. Talk: untouched. Wrap-up: over, for nobody
-    timed it.
+    IVR and goodbye: the current prompt again. Queue and callback: same place and age. Talk: untouched. Wrap-up: over,
+    for nobody timed it.
     """
     draft = Draft(contact, plan, now)
     draft.remember(ev.ContactResumed(phase=contact.phase.value))
     match contact.phase:
         case Phase.IVR:
             ivr_steps.resume(draft)
-        case Phase.QUEUED | Phase.CONNECTING:
+        case Phase.QUEUED | Phase.CONNECTING if contact.channel_id:
             queue_steps.resume(draft)
+        case Phase.QUEUED | Phase.CONNECTING | Phase.CALLBACK | Phase.DIALING:
+            callback_steps.resume(draft)
         case Phase.GOODBYE:
             exit_steps.resume(draft)
         case Phase.WRAP_UP:
@@ -279,15 +339,19 @@ def fail(contact: Contact, reason: str, plan: Plan, now: float) -> Step:
     draft = Draft(contact, plan, now)
     draft.remember(ev.ContactFailed(reason=reason))
     offer_steps.let_go(draft, "failed", "normal")
-    if contact.phase in {Phase.QUEUED, Phase.CONNECTING}:
+    if contact.phase in {Phase.QUEUED, Phase.CONNECTING, Phase.CALLBACK, Phase.DIALING}:
         draft.ask(ask.LeaveQueue(contact.contact_id))
+    if contact.phase is Phase.DIALING:
+        callback_steps.give_up(draft)
     parted = contact.talk is not None
     if contact.talk is not None:
         draft.ask(ask.HangUp(contact.talk.leg_id))
+        talk_steps.stop_recording(draft)
         talk_steps.end_talk(draft)
     if contact.channel_id:
         draft.stop_saying()  # else Asterisk would let it end first
         draft.ask(ask.SendToFallback(contact.channel_id))
+    if contact.end_state is None:
         draft.caller_leaves(by="system", end_state="failed")
     if contact.agent_id is not None and contact.phase is not Phase.ENDED:
         draft.ask(ask.FinishTalk(contact.contact_id, contact.agent_id, 0.0, dropped=parted))

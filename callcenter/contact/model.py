@@ -17,6 +17,8 @@ class Phase(StrEnum):
     TALKING = "talking"
     HELD = "held"
     GOODBYE = "goodbye"
+    CALLBACK = "callback"
+    DIALING = "dialing"
     WRAP_UP = "wrap_up"
     ENDED = "ended"
 
@@ -46,6 +48,23 @@ class Talk:
 
 
 @dataclass(frozen=True, slots=True)
+class Callback:
+    """A promise to call the customer back at `number`, and how far we are with it.
+
+    While their phone rings `leg_id` is that leg; agent first, `agent_id` waits on `agent_leg` for them to pick up.
+    `failed_at` is when the last attempt came to nothing.
+    """
+
+    promised_at: float
+    number: str
+    attempts: int = 0
+    failed_at: float | None = None
+    leg_id: str | None = None
+    agent_id: str | None = None
+    agent_leg: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """One continuous visit of one customer. Instants are seconds since the epoch, durations seconds.
 
@@ -56,7 +75,10 @@ class Contact:
     moved it through, which is what counts for its age; `moves` counts these moves. `rang_s` is for how long offers
     rang in this queue, `connecting_at` since when one does now. `requires` (text), `preferred_agent` and
     `preferred_wait_s` are what the rules made of the customer's record. `estimated`: this queue's estimate was told.
-    `recording_consent` is what the caller said to being recorded, None if nobody asked.
+    `recording_consent` is what the caller said to being recorded, None if nobody asked. `verified_by` says how they
+    proved to be `customer` (pin, or recalled from a call before), None: they did not. `callback` is set from the
+    promise to call back on, for good unless the contact moves to another queue; `channel_id` then is the leg of the
+    caller as they hear the promise, empty while nobody is on the line, and the leg that we dialed once they pick up.
     """
 
     contact_id: str
@@ -99,13 +121,28 @@ class Contact:
     playbacks_made: int = 0
     bridges_made: int = 0
     recordings_made: int = 0
+    dials_made: int = 0
     hotline: str = ""
     recording_consent: bool | None = None
+    verified_by: str | None = None
+    callback: Callback | None = None
 
     @property
     def stream(self) -> str:
         """The journal stream that this contact owns."""
         return f"contact/{self.contact_id}"
+
+    @property
+    def on_a_trunk(self) -> bool:
+        """Whether the caller is on the line, or their phone rings because we called it."""
+        return self.channel_id != "" or (self.callback is not None and self.callback.leg_id is not None)
+
+    @property
+    def busy_agent(self) -> str | None:
+        """The agent who talks with the customer, or waits for them to pick up."""
+        if self.talk is not None:
+            return self.talk.agent_id
+        return None if self.callback is None else self.callback.agent_id
 
     def offer(self, offer_id: str) -> OfferInHand | None:
         """The offer in hand with this id, which is its leg's too; None if it has settled."""
@@ -122,4 +159,5 @@ def card_shown(contact: Contact) -> Mapping[str, str | None]:
         "language": contact.language,
         "caller": contact.caller,
         "last_agent": customer.last_agent if customer else None,
+        "verified_by": contact.verified_by,
     }

@@ -127,7 +127,8 @@ def settle(draft: Draft, offer: OfferInHand, outcome: str, cause: int = 0, sip: 
     if not contact.offers:
         assert contact.connecting_at is not None
         rang_s = contact.rang_s + draft.now - contact.connecting_at
-        draft.become(phase=Phase.QUEUED, connecting_at=None, rang_s=rang_s)
+        waiting = Phase.QUEUED if contact.channel_id else Phase.CALLBACK
+        draft.become(phase=waiting, connecting_at=None, rang_s=rang_s)
 
 
 def outcome_of(cause: int, sip: int, *, rang: bool) -> str:

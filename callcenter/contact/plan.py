@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from callcenter.contact.dial_policy import DialPolicy
 from ivr.calendar import Calendar
 from ivr.model import Flow
+from routing.model import CallbackRules
 from routing.requirement import ANYONE, Requirement
 from routing.rules import Rule
 
+USUAL_CALLBACK = CallbackRules()
 _UTC = ZoneInfo("UTC")
 
 
@@ -28,7 +31,8 @@ class QueuePlan:
     """How contacts wait in a queue and what becomes of them. `recording` is always or never.
 
     `requires` is what the queue asks of every agent; the ACD knows it by itself, here it is only told. With
-    `auto_answer` the agent's phone is asked to pick up by itself.
+    `auto_answer` the agent's phone is asked to pick up by itself. Who presses `callback_key` while they wait is called
+    back as `callback` says.
     """
 
     queue: str
@@ -37,6 +41,8 @@ class QueuePlan:
     wrap_up_s: float = 15.0
     recording: str = "always"
     auto_answer: bool = False
+    callback: CallbackRules = USUAL_CALLBACK
+    callback_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,9 @@ class Plan:
 
     `tiers` maps a value tier's name to its rank, 0 highest. `rules` are walked as a contact enters its first queue; a
     contact requires what they and the queue say and, besides, the skill named like the language it is served in.
-    `closed_prompts` are said to a caller whom a queue does not serve; without any they are let go in silence. `zone` is
-    the site's clock.
+    `closed_prompts` are said to a caller whom a queue does not serve, `callback_prompts` to one who will be called
+    back, `called_back_prompts` to one who was called and waits for an agent; without any there is silence. `dial_out`
+    None: nobody is called. `zone` is the site's clock.
     """
 
     site: str
@@ -59,6 +66,9 @@ class Plan:
     languages: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
     closed_prompts: tuple[str, ...] = ()
+    callback_prompts: tuple[str, ...] = ()
+    called_back_prompts: tuple[str, ...] = ()
+    dial_out: DialPolicy | None = None
     zone: ZoneInfo = _UTC
 
     def queue(self, queue: str) -> QueuePlan:

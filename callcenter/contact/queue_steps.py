@@ -15,53 +15,72 @@ from callcenter.contact.draft import Draft
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.talk_steps import start_talk
 from ivr.expression import as_text
+from routing.model import SoFar
 from routing.requirement import All, Held, Requirement, both, parse, show
 from routing.rules import Facts, decide
 
 
-def enter_queue(draft: Draft, queue: str, announcement: Sequence[str] = (), music_class: str | None = None) -> None:
-    """The caller begins to wait, in this queue or where the rules say: an announcement, then music."""
+def enter_queue(
+    draft: Draft,
+    queue: str,
+    announcement: Sequence[str] = (),
+    music_class: str | None = None,
+    preferred: tuple[str, float] | None = None,
+    *,
+    on_the_line: bool = True,
+) -> None:
+    """The caller begins to wait, in this queue or where the rules say: an announcement, then music.
+
+    `preferred` is an agent to wait for, and for how many seconds, whomever the rules name. Who will not wait
+    `on_the_line` hears nothing, and the floor hears of them when they are gone (`callback_steps.wait`).
+    """
     queue = _route(draft, queue)
+    if preferred is not None:
+        draft.become(preferred_agent=preferred[0], preferred_wait_s=preferred[1])
     draft.become(waiting_since=draft.now)
     _join(draft, queue, music_class or draft.plan.queue(queue).music_class)
+    if not on_the_line:
+        return
+    draft.ask(entering(draft))
     if announcement:
         draft.say(announcement, draft.contact.language)
     else:
-        _start_music(draft)
+        start_music(draft)
 
 
 def move(draft: Draft, queue: str) -> None:
     """A rule moved the contact on: the caller hears what they heard, or the other queue's music."""
     before = draft.contact.music_class
-    draft.become(moves=draft.contact.moves + 1, preferred_wait_s=0.0)
+    draft.become(moves=draft.contact.moves + 1, preferred_wait_s=0.0, callback=None)
     _join(draft, queue, draft.plan.queue(queue).music_class)
+    draft.ask(entering(draft))
     if draft.contact.music_on and draft.contact.music_class != before:
         stop_music(draft)
-        _start_music(draft)
+        start_music(draft)
 
 
 def resume(draft: Draft) -> None:
     """Back in the queue after a restart of ours, with the age it had; phones that still ring are let go."""
     offer_steps.let_go(draft, "rescinded", "normal")
     draft.become(phase=Phase.QUEUED)
-    draft.ask(_entering(draft))
+    draft.ask(entering(draft))
     if draft.contact.playback_id is not None or draft.contact.music_on:
         draft.stop_saying()
-        _start_music(draft)  # even if there was music: we may have died before it was asked for
+        start_music(draft)  # even if there was music: we may have died before it was asked for
 
 
 def announcement_ended(draft: Draft, signal: sig.PromptEnded) -> None:
     """The announcement was heard, or failed: music from here on."""
     if signal.playback_id == draft.contact.playback_id:
         draft.become(playback_id=None)
-        _start_music(draft)
+        start_music(draft)
 
 
 def command_failed(draft: Draft, signal: sig.CommandFailed) -> None:
     """An announcement that can't be played gives way to music; a desk that can't be rung, to the next agent."""
     if signal.command == "Say" and not signal.gone and signal.resource_id == draft.contact.playback_id:
         draft.become(playback_id=None)
-        _start_music(draft)
+        start_music(draft)
     elif signal.command == "RingDesk":
         offer_steps.desk_not_rung(draft, signal)
 
@@ -97,6 +116,8 @@ def agent_answered(draft: Draft, signal: sig.AgentAnswered) -> None:
 
 def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
     """The caller gave up, or Asterisk took them to the fallback; ringing phones stop."""
+    if not draft.contact.channel_id:
+        return  # whom we let go, to call them back
     for offer in draft.contact.offers:
         draft.ask(ask.HangUp(offer.offer_id, "no_answer"), ask.SettleOffer(offer.offer_id, "caller_gone"))
         offer_steps.settle(draft, offer, "caller_gone")
@@ -107,13 +128,23 @@ def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
 
 
 def leave(draft: Draft, outcome: str, *, why: str | None = None, exit_to: str | None = None) -> None:
-    """The contact is in the queue no more; what it waited there adds to its wait."""
+    """The contact is in the queue no more; what it waited there adds to its wait. Who is called back left before."""
     contact = draft.contact
+    if contact.callback is not None:
+        return
     assert contact.queue is not None
     assert contact.queued_at is not None
     wait_s = draft.now - contact.queued_at
     draft.become(wait_s=contact.wait_s + wait_s)
     draft.remember(ev.QueueLeft(queue=contact.queue, outcome=outcome, wait_s=wait_s, why=why, exit_to=exit_to))
+
+
+def start_music(draft: Draft) -> None:
+    """Music from now on."""
+    contact = draft.contact
+    assert contact.music_class is not None
+    draft.become(music_on=True)
+    draft.ask(ask.StartMusic(contact.channel_id, contact.music_class))
 
 
 def stop_music(draft: Draft) -> None:
@@ -174,7 +205,7 @@ def _facts(contact: Contact, queue: str) -> Facts:
 
 
 def _join(draft: Draft, queue: str, music_class: str) -> None:
-    """The contact is in this queue from now on; the floor hears of it at once."""
+    """The contact is in this queue from now on; the floor is still to be told."""
     draft.become(
         phase=Phase.QUEUED,
         queue=queue,
@@ -185,8 +216,7 @@ def _join(draft: Draft, queue: str, music_class: str) -> None:
         timer_at=None,
     )
     contact = draft.contact
-    entering = _entering(draft)
-    requires = both(draft.plan.queue(queue).requires, entering.requires)
+    requires = both(draft.plan.queue(queue).requires, entering(draft).requires)
     draft.remember(
         ev.QueueEntered(
             queue=queue,
@@ -198,10 +228,10 @@ def _join(draft: Draft, queue: str, music_class: str) -> None:
             moves=contact.moves,
         )
     )
-    draft.ask(entering)
 
 
-def _entering(draft: Draft) -> ask.EnterQueue:
+def entering(draft: Draft) -> ask.EnterQueue:
+    """What tells the floor that the contact waits in its queue, as it stands: with its age, clock and callback."""
     contact = draft.contact
     assert contact.queue is not None
     assert contact.queued_at is not None
@@ -217,6 +247,21 @@ def _entering(draft: Draft) -> ask.EnterQueue:
         customer_id=customer_id,
         clock_s=max(0.0, draft.now - contact.queued_at - contact.rang_s),
         offers_made=contact.offers_made,
+        callback=contact.callback is not None and not contact.channel_id,
+        so_far=_so_far(draft),
+    )
+
+
+def _so_far(draft: Draft) -> SoFar | None:
+    """How far we are with calling back, by the rules of today."""
+    contact = draft.contact
+    if contact.callback is None or contact.queue is None:
+        return None
+    rules, failed_at = draft.plan.queue(contact.queue).callback, contact.callback.failed_at
+    return SoFar(
+        attempts=contact.callback.attempts,
+        expires_at=contact.callback.promised_at + rules.expires_s,
+        retry_at=None if failed_at is None else failed_at + rules.retry_s,
     )
 
 
@@ -224,10 +269,3 @@ def _needs(requires: Requirement) -> dict[str, int]:
     """The skills that must be held, without alternatives, and their least levels; 1 where any level will do."""
     parts = requires.parts if isinstance(requires, All) else (requires,)
     return {part.skill: max(1, part.least) for part in parts if isinstance(part, Held)}
-
-
-def _start_music(draft: Draft) -> None:
-    contact = draft.contact
-    assert contact.music_class is not None
-    draft.become(music_on=True)
-    draft.ask(ask.StartMusic(contact.channel_id, contact.music_class))

@@ -1,14 +1,15 @@
 """What can happen to a contact: the machine's whole input, in our words.
 
 Resource ids are ours and tell who they belong to: `<contact_id>.o3` is the third offer *and* the channel
-of the agent's leg it rings; `.b1` a bridge, `.p7` a playback, `.r1` a recording. Only the caller's inbound
-channel carries Asterisk's own id.
+of the agent's leg it rings; `.c1` is the leg of a customer whom we called, `.b1` a bridge, `.p7` a playback, `.r1` a
+recording. Only the caller's inbound channel carries Asterisk's own id.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ivr.expression import Value
 from routing.model import Exit
 
 
@@ -78,6 +79,17 @@ class PromptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class WorldAnswered:
+    """The answer to what a flow asked; see `ivr.turn.Answered`. `customer` is who was verified by it."""
+
+    request: int
+    outcome: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    why: str = ""
+    customer: CustomerCard | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OfferProposed:
     """The floor proposes this contact to an agent; the agent is reserved until the offer settles."""
 
@@ -132,6 +144,37 @@ class Estimated:
     p50_s: float | None
     p90_s: float | None
     mean_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDue:
+    """Call the customer now, for the `attempt`-th time: an agent is free, or will be by the time they pick up."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackOver:
+    """The floor gave the callback up: `why` is expired, unreached, refused or returned (as contact `taken_up_by`)."""
+
+    why: str
+    taken_up_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerAnswered:
+    """The customer whom we called picked up."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLegEnded:
+    """The leg of a customer whom we called ended, answered (then CallerLeft told so) or not. `sip` status."""
+
+    leg_id: str
+    cause: int = 0
+    sip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +247,16 @@ Signal = (
     CallerLeft
     | DigitPressed
     | PromptEnded
+    | WorldAnswered
     | OfferProposed
     | OfferWithdrawn
     | StepTaken
     | Diverted
     | Estimated
+    | CallbackDue
+    | CallbackOver
+    | CustomerAnswered
+    | CustomerLegEnded
     | AgentRinging
     | AgentAnswered
     | AgentLegEnded

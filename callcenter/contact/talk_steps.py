@@ -86,10 +86,12 @@ def agent_left(draft: Draft, signal: sig.AgentLegEnded) -> None:
 
 
 def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
-    """The caller hung up: the agent's leg ends too."""
+    """The caller hung up, or Asterisk took them to the fallback: the agent's leg ends too."""
     talk = draft.contact.talk
     assert talk is not None
     draft.ask(ask.HangUp(talk.leg_id))
+    if signal.by == "fallback":
+        stop_recording(draft)
     _part(draft, by=signal.by, cause=signal.cause)
 
 
@@ -102,6 +104,7 @@ def command_failed(draft: Draft, signal: sig.CommandFailed) -> None:
         draft.remember(ev.RecordingFailed(recording_id=signal.resource_id, reason=signal.reason))
     elif signal.command == "Join" and not signal.gone:
         # A leg that is gone reports its own end; any other refusal leaves two people in silence.
+        stop_recording(draft)
         draft.ask(ask.HangUp(talk.leg_id), ask.SendToFallback(draft.contact.channel_id))
         _part(draft, by="system", cause=0)
 
@@ -113,6 +116,16 @@ def wrap_up_over(draft: Draft, signal: sig.WrapUpOver) -> None:
     wrap_up_s = draft.now - contact.wrap_up_at
     draft.remember(ev.WrapUpEnded(agent_id=signal.agent_id, wrap_up_s=wrap_up_s))
     draft.close(wrap_up_s)
+
+
+def stop_recording(draft: Draft) -> None:
+    """The caller's channel outlives the talk: what they say to the dialplan is nobody's to record.
+
+    A channel that is hung up takes its recording with it, so an ordinary end asks nothing.
+    """
+    talk = draft.contact.talk
+    if talk is not None and talk.recording_id is not None:
+        draft.ask(ask.StopRecording(talk.recording_id, draft.contact.channel_id))
 
 
 def end_talk(draft: Draft) -> None:

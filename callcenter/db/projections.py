@@ -51,7 +51,7 @@ class ContactRow:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """A stretch of a contact in one situation (`kind`): ivr, queue, ring, talk, hold, wrap_up."""
+    """A stretch of a contact in one situation (`kind`): ivr, queue, callback, ring, talk, hold, wrap_up."""
 
     contact_id: str
     n: int
@@ -266,6 +266,10 @@ def _language_chosen(total: Fold, body: happened.LanguageChosen, _at: float) -> 
     total.set(language=body.language)
 
 
+def _customer_verified(total: Fold, body: happened.CustomerVerified, _at: float) -> None:
+    total.set(customer_id=body.customer_id)
+
+
 def _ivr_left(total: Fold, body: happened.IvrLeft, at: float) -> None:
     total.end("ivr", at, body.exit)
     total.set(ivr_s=total["ivr_s"] + body.ivr_s)
@@ -288,6 +292,18 @@ def _offer_settled(total: Fold, body: happened.OfferSettled, at: float) -> None:
 def _queue_left(total: Fold, body: happened.QueueLeft, at: float) -> None:
     total.end("queue", at, body.outcome)
     total.set(wait_s=total["wait_s"] + body.wait_s)
+
+
+def _callback_waiting(total: Fold, body: happened.CallbackWaiting, at: float) -> None:
+    total.begin("callback", at, queue=body.queue)
+
+
+def _callback_answered(total: Fold, _: happened.CallbackAnswered, at: float) -> None:
+    total.end("callback", at, "answered")
+
+
+def _callback_over(total: Fold, body: happened.CallbackOver, at: float) -> None:
+    total.end("callback", at, body.why)
 
 
 def _talk_started(total: Fold, body: happened.TalkStarted, at: float) -> None:
@@ -337,7 +353,7 @@ def _recording_failed(total: Fold, body: happened.RecordingFailed, _at: float) -
 
 
 def _contact_ended(total: Fold, body: happened.ContactEnded, at: float) -> None:
-    for kind in ("ivr", "queue", "ring", "hold", "talk", "wrap_up"):  # what nothing else ended, ends here
+    for kind in ("ivr", "queue", "callback", "ring", "hold", "talk", "wrap_up"):  # what nothing else ended, ends here
         total.end(kind, at, body.end_state)
     total.set(
         ended_at=at if total["ended_at"] is None else total["ended_at"],
@@ -354,11 +370,15 @@ def _contact_ended(total: Fold, body: happened.ContactEnded, at: float) -> None:
 CHANGES: Mapping[type[Body], Callable[[Fold, Any, float], None]] = {
     happened.IvrEntered: _ivr_entered,
     happened.LanguageChosen: _language_chosen,
+    happened.CustomerVerified: _customer_verified,
     happened.IvrLeft: _ivr_left,
     happened.QueueEntered: _queue_entered,
     happened.OfferMade: _offer_made,
     happened.OfferSettled: _offer_settled,
     happened.QueueLeft: _queue_left,
+    happened.CallbackWaiting: _callback_waiting,
+    happened.CallbackAnswered: _callback_answered,
+    happened.CallbackOver: _callback_over,
     happened.TalkStarted: _talk_started,
     happened.HoldStarted: _hold_started,
     happened.HoldEnded: _hold_ended,

@@ -123,7 +123,7 @@ class _Counted:
 
 
 _ANSWERED: Final = "ending = 'answered'"
-_HANDLED: Final = "ending = 'answered' AND done_at IS NOT NULL"
+_HANDLED: Final = "ending IN ('answered', 'callbacks') AND done_at IS NOT NULL"
 _IN_TIME: Final = "wait_us <= answer_in_us"
 
 COUNTED: Final[Mapping[str, _Counted]] = {

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -230,6 +231,55 @@ customer_identity = Table(
     Column("customer_id", Text, ForeignKey("customer.customer_id", ondelete="CASCADE"), nullable=False),
     PrimaryKeyConstraint("kind", "value", "customer_id"),
     Index("customer_identity_customer", "customer_id"),
+)
+
+# What flows look up: cases and orders of other systems, brought in by the business.
+customer_case = Table(
+    "customer_case",
+    metadata,
+    Column("case_number", Text, primary_key=True),
+    Column("customer_id", Text, ForeignKey("customer.customer_id", ondelete="CASCADE"), nullable=False),
+    _name("status"),
+    _name("subject"),
+    _instant("opened_at", nullable=False),
+    _instant("closed_at"),
+    Index("customer_case_customer", "customer_id", "opened_at"),
+)
+
+customer_order = Table(
+    "customer_order",
+    metadata,
+    Column("order_number", Text, primary_key=True),
+    Column("customer_id", Text, ForeignKey("customer.customer_id", ondelete="CASCADE"), nullable=False),
+    _name("status"),
+    Column("total", Numeric(14, 2), nullable=False),
+    _instant("ordered_at", nullable=False),
+    Column("arrives_on", Date),
+    Index("customer_order_customer", "customer_id", "ordered_at"),
+)
+
+# A customer's PIN as a hash; `tries` counts wrong ones in a row, the last one at `tried_at`. The number from which
+# they were verified last, and when, spares them being asked again where a flow says so.
+customer_pin = Table(
+    "customer_pin",
+    metadata,
+    Column("customer_id", Text, ForeignKey("customer.customer_id", ondelete="CASCADE"), primary_key=True),
+    _name("hash"),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    _instant("tried_at"),
+    _instant("verified_at"),
+    _name("verified_caller", nullable=True),
+)
+
+# What a customer answered in a flow, so that they need not be asked again for a while.
+customer_answer = Table(
+    "customer_answer",
+    metadata,
+    Column("customer_id", Text, ForeignKey("customer.customer_id", ondelete="CASCADE"), nullable=False),
+    _name("name"),
+    Column("value", JSONB, nullable=False),
+    _instant("fresh_until", nullable=False),
+    PrimaryKeyConstraint("customer_id", "name"),
 )
 
 api_token = Table(

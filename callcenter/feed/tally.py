@@ -75,7 +75,7 @@ class Tally:
 
     def _leave(self, entry: Entry) -> None:
         body = _left(entry.data)
-        if body.outcome == "diverted":
+        if body.outcome == "diverted" or (body.outcome == "callback" and body.why not in {"key", "flow"}):
             cause = (body.queue, body.why or OTHER)
             known = cause in self.diverted or len(self.diverted) < REASONS_MAX
             self.diverted[cause if known else (OTHER, OTHER)] += 1

@@ -88,6 +88,7 @@ class Board:
             clock_s=entered.clock_s,
             offers_made=entered.offers_made,
             refusals=NO_REFUSALS,
+            attempts=0 if told.so_far is None else told.so_far.attempts,
             preferred_until_s=self.preferred_until_s(rules, entered),
         )
 

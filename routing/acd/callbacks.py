@@ -45,15 +45,27 @@ class Callbacks:
         contact.expires_at = now + contact.rules.callback.expires_s
         self.wait(contact, now)
 
+    def go_on(self, contact: Contact, now: float) -> None:
+        """A callback joined its queue, perhaps with attempts behind it: it waits, rests first, or has expired."""
+        so_far = contact.told.so_far
+        if so_far is not None:
+            contact.expires_at = so_far.expires_at
+            if so_far.expires_at <= now:
+                self._over(contact, "expired")
+                return
+            if so_far.retry_at is not None and so_far.retry_at > now:
+                self._take_pending(contact, now)
+                self._rest_until(contact, so_far.retry_at, now)
+                return
+        self.wait(contact, now)
+
     def wait(self, contact: Contact, now: float) -> None:
         """A callback waits for its turn, from now on or again."""
         if contact.expires_at is None:
             contact.expires_at = now + contact.rules.callback.expires_s
         if contact.waiting_since is None:
             contact.waiting_since = now
-        if contact.entered.customer_id is not None:
-            self.taken_up_by(contact, now)
-            self._pending[contact.entered.customer_id, contact.rules.queue] = contact.contact_id
+        self._take_pending(contact, now)
         self._board.deadlines.set(contact.expires_at, CALLBACK, contact.contact_id)
         if contact.rules.callback.mode is CallbackMode.AGENT_FIRST:
             contact.away = None
@@ -63,6 +75,12 @@ class Callbacks:
             self._to_call[contact.contact_id] = contact
             self._look_at = now
             self._board.deadlines.set(now, *_LOOK)
+
+    def _take_pending(self, contact: Contact, now: float) -> None:
+        """From now on this is the customer's callback."""
+        if contact.entered.customer_id is not None:
+            self.taken_up_by(contact, now)
+            self._pending[contact.entered.customer_id, contact.rules.queue] = contact.contact_id
 
     def accepted(self, contact: Contact) -> None:
         """An agent took this contact; if it is a callback, the customer is dialed now."""
@@ -108,6 +126,7 @@ class Callbacks:
             preferred_agent=entered.preferred_agent or contact.entered.preferred_agent,
         )
         newcomer.preferred_until_s = self._board.preferred_until_s(newcomer.rules, newcomer.entered)
+        newcomer.took_up = True
         newcomer.clock_s = max(newcomer.clock(now), contact.clock(now))
         if newcomer.waiting_since is not None:
             newcomer.waiting_since = now
@@ -196,7 +215,7 @@ class Callbacks:
         self._forget_pending(contact)
         if contact.away is not Away.DIALING:
             return  # agent first: the two talk
-        contact.away = None
+        contact.away = contact.superseded_by = None  # if they called again meanwhile, they are there twice
         contact.entered = replace(contact.entered, callback=False)
         self._board.deadlines.drop(CALLBACK, contact.contact_id)
         self._pairing.wait(contact, now)
@@ -210,11 +229,14 @@ class Callbacks:
             contact.refusals = NO_REFUSALS
             contact.offers = ()
             self._board.add(contact)
+        self._rest_until(contact, now + contact.rules.callback.retry_s, now)
+
+    def _rest_until(self, contact: Contact, retry_at: float, now: float) -> None:
         contact.away = Away.RESTING
         if contact.waiting_since is None:
             contact.waiting_since = now
         assert contact.expires_at is not None
-        contact.retry_at = min(now + contact.rules.callback.retry_s, contact.expires_at)
+        contact.retry_at = min(retry_at, contact.expires_at)
         self._board.deadlines.set(contact.retry_at, CALLBACK, contact.contact_id)
 
     def _over(self, contact: Contact, why: str, taken_up_by: str | None = None) -> None:

@@ -36,7 +36,8 @@ class Contact:
     that is None. `refusals` holds the last offer that came to nothing, by agent id: these agents are passed over while
     another can serve, and a late word about such an offer can still be understood. `not_preferred` is why the
     preferred agent was not offered the contact on arrival, if there is such an agent. `superseded_by`: the contact as
-    which the customer of this callback called again while it was being worked on. `promise`: what it has been told of
+    which the customer of this callback called again while it was being worked on. `took_up`: they did, and this is the
+    contact as which they wait; like every callback it is not sent away any more. `promise`: what it has been told of
     its wait.
     """
 
@@ -59,6 +60,7 @@ class Contact:
     expires_at: float | None = None
     retry_at: float | None = None
     superseded_by: str | None = None
+    took_up: bool = False
     comeback: bool = False
     promise: Promise | None = None
 

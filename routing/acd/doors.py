@@ -33,7 +33,7 @@ class Doors:
     def turned_away(self, entered: Entered, now: float) -> bool:
         """Send a newcomer elsewhere, and say so, if the queue does not take them; raises UnknownQueueError.
 
-        Who had been in the queue already (their step clock has run) is never turned away.
+        Who had been in the queue already (their step clock has run), or was promised a call, is never turned away.
         """
         found = self.refusal(entered, now)
         if found is None:
@@ -45,7 +45,7 @@ class Doors:
     def refusal(self, entered: Entered, now: float) -> tuple[Exit, str] | None:
         """Where the queue would send this newcomer, and why; None if it takes them. Raises UnknownQueueError."""
         rules = self._board.rules(entered.queue)
-        if entered.clock_s > 0:
+        if entered.clock_s > 0 or (entered.callback and entered.so_far is not None):
             return None
         found = self._shut(rules, entered, now)
         if found is not None and entered.callback and found[0].kind is ExitKind.CALLBACK:

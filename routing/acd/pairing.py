@@ -76,7 +76,8 @@ class Pairing:
         """Where a waiting contact belongs now, by its step clock and by who is logged in."""
         board, entered, ladder = self._board, contact.entered, contact.ladder
         clock_s = contact.clock(now)
-        promised = entered.callback or contact.attempts  # who was promised a call, or called back, is served
+        # Who was promised a call, called back, or called again instead is served.
+        promised = entered.callback or contact.attempts or contact.took_up
         exit_to = None if promised else contact.rules.exit_to
         if exit_to is not None and ladder.leaves(clock_s):
             return Reach(contact.line, contact.rung, "last_step", exit_to)

@@ -41,6 +41,7 @@ class ContactView:
     retry_at: float | None = None
     superseded_by: str | None = None
     comeback: bool = False
+    took_up: bool = False
 
     @property
     def offer(self) -> Offer | None:
@@ -172,6 +173,7 @@ def _view(board: Board, contact: Contact, now: float) -> ContactView:
         retry_at=contact.retry_at,
         superseded_by=contact.superseded_by,
         comeback=contact.comeback,
+        took_up=contact.took_up,
     )
 
 
@@ -215,6 +217,7 @@ def _contact(board: Board, view: ContactView) -> Contact:
     contact.attempts = view.attempts
     contact.expires_at = view.expires_at
     contact.comeback = view.comeback
+    contact.took_up = view.took_up
     return contact
 
 

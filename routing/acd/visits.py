@@ -58,7 +58,7 @@ class Visits:
         board.add(contact)
         self._forecast.entered(contact, now)
         if entered.callback:
-            self._callbacks.wait(contact, now)
+            self._callbacks.go_on(contact, now)
         elif not self._went_to_preferred(contact, released, now):
             self._pairing.wait(contact, now)
         self._release(released, now)

@@ -18,11 +18,14 @@ from callcenter.contact.model import Contact, Phase
 from routing.model import Exit, ExitKind
 from tests.contacts import (
     AGENT,
+    AGENT_WAITS,
     CALLBACK,
+    DIALED,
     GOODBYE,
     ID,
     MENU,
     PLAN,
+    PROMISED,
     VIP,
     VOICEMAIL,
     arrival,
@@ -38,7 +41,8 @@ EXITS = st.sampled_from(
 )
 LEGS = st.sampled_from([f"{ID}.o{n}" for n in range(1, 4)])
 PLAYBACKS = st.sampled_from([f"{ID}.p{n}" for n in range(1, 5)])
-COMMANDS = st.sampled_from(["Say", "RingDesk", "Join", "StartRecording", "StartMusic", "TakeCall"])
+CALLED = st.sampled_from([f"{ID}.c{n}" for n in range(1, 3)])
+COMMANDS = st.sampled_from(["Say", "RingDesk", "DialOut", "Join", "StartRecording", "StartMusic", "TakeCall"])
 
 SIGNALS: st.SearchStrategy[sig.Signal] = st.one_of(
     st.builds(sig.CallerLeft, st.sampled_from(["caller", "system", "fallback"]), st.integers(0, 127)),
@@ -51,8 +55,16 @@ SIGNALS: st.SearchStrategy[sig.Signal] = st.one_of(
     st.builds(sig.AgentHeld, LEGS),
     st.builds(sig.AgentResumed, LEGS),
     st.builds(
-        sig.CommandFailed, COMMANDS, st.one_of(LEGS, PLAYBACKS, st.just(f"{ID}.b1")), st.just("?"), st.booleans()
+        sig.CommandFailed,
+        COMMANDS,
+        st.one_of(LEGS, CALLED, PLAYBACKS, st.just(f"{ID}.b1")),
+        st.just("?"),
+        st.booleans(),
     ),
+    st.builds(sig.CallbackDue, st.integers(1, 3)),
+    st.builds(sig.CallbackOver, st.sampled_from(["expired", "unreached", "refused", "returned"])),
+    st.builds(sig.CustomerAnswered, CALLED),
+    st.builds(sig.CustomerLegEnded, CALLED, st.sampled_from([0, 16, 17, 19, 21]), st.sampled_from([0, 480, 486])),
     st.just(sig.TimerDue()),
     st.just(sig.WrapUpOver(AGENT)),
     st.sampled_from([AGENT, "agent02"]).map(lambda agent_id: offer(1, agent_id)),
@@ -64,7 +76,7 @@ SIGNALS: st.SearchStrategy[sig.Signal] = st.one_of(
 
 E = TypeVar("E")
 C = TypeVar("C")
-WITHOUT_OFFERS = {Phase.IVR, Phase.QUEUED, Phase.TALKING, Phase.HELD, Phase.GOODBYE, Phase.WRAP_UP, Phase.ENDED}
+WITHOUT_OFFERS = set(Phase) - {Phase.CONNECTING, Phase.DIALING}
 
 
 @dataclass
@@ -100,7 +112,13 @@ class History:
         return [command for step in self.made for command in step.commands if isinstance(command, kind)]
 
 
-histories = st.builds(History.of, st.sampled_from([MENU, VIP]), st.lists(SIGNALS, max_size=40))
+BEGINNINGS: list[tuple[sig.Signal, ...]] = [(), (), PROMISED, DIALED, AGENT_WAITS]
+histories = st.builds(
+    lambda hotline, first, rest: History.of(hotline, [*first, *rest]),
+    st.sampled_from([MENU, VIP]),
+    st.sampled_from(BEGINNINGS),
+    st.lists(SIGNALS, max_size=40),
+)
 
 
 @given(histories)
@@ -140,10 +158,16 @@ def test_a_contact_is_connecting_exactly_while_offers_are_in_hand(history: Histo
 
 
 @given(histories)
-def test_at_most_one_offer_is_accepted_and_it_is_the_one_that_talks(history: History) -> None:
+def test_at_most_one_talk_begins_and_every_other_agent_who_answered_waited_for_the_customer_in_vain(
+    history: History,
+) -> None:
     accepted = [event.offer_id for event in history.events(ev.OfferSettled) if event.outcome == "accepted"]
-    assert accepted == [event.offer_id for event in history.events(ev.TalkStarted)]
-    assert len(accepted) <= 1
+    talks = [event.offer_id for event in history.events(ev.TalkStarted)]
+    waited = [event.attempt for event in history.events(ev.CallbackDialed) if event.agent_id is not None]
+    refused = len(history.events(ev.CallbackRefused))
+    assert len(talks) <= 1
+    assert set(talks) <= set(accepted)
+    assert len(accepted) <= max(1, len(waited) + len(talks) + refused)
     assert [each.offer_id for each in history.asked(ask.SettleOffer) if each.outcome == "accepted"] == accepted
 
 
@@ -179,12 +203,37 @@ def test_a_contact_is_in_one_queue_at_a_time_and_moved_on_a_limited_number_of_ti
 def test_moves_never_change_the_age_and_the_step_clock_never_exceeds_the_wait(history: History) -> None:
     entering = history.asked(ask.EnterQueue)
     assert len({command.entered_at for command in entering}) <= 1
-    assert [command.clock_s for command in entering] == [0.0] * len(entering)
+    assert all(command.callback or command.clock_s == 0.0 for command in entering)
     for step, at in zip(history.made, history.at, strict=True):
         contact = step.contact
         if contact.phase is Phase.QUEUED:
             assert contact.queued_at is not None
             assert 0.0 <= contact.rang_s <= at - contact.queued_at
+
+
+@given(histories)
+def test_nobody_is_on_the_line_exactly_while_a_callback_is_awaited_or_the_contact_is_over(history: History) -> None:
+    for step in history.made:
+        contact = step.contact
+        away = contact.phase in {Phase.CALLBACK, Phase.DIALING, Phase.WRAP_UP, Phase.ENDED}
+        if contact.phase is not Phase.CONNECTING:  # agents are asked in either case
+            assert (contact.channel_id == "") == away
+        assert contact.channel_id or away or contact.callback is not None
+        rings = contact.callback is not None and contact.callback.leg_id is not None
+        assert rings == (contact.phase is Phase.DIALING)
+
+
+@given(histories)
+def test_a_customer_is_dialed_once_at_a_time_and_every_attempt_comes_to_an_end(history: History) -> None:
+    dialed = [event.leg_id for event in history.events(ev.CallbackDialed)]
+    ended = [event.leg_id for event in history.events(ev.CallbackFailed)]
+    answered = [event.leg_id for event in history.events(ev.CallbackAnswered)]
+    pending = [history.made[-1].contact.callback.leg_id] if history.made[-1].contact.phase is Phase.DIALING else []  # type: ignore[union-attr]
+    assert len(set(dialed)) == len(dialed)
+    assert sorted(dialed) == sorted([*ended, *answered, *(leg for leg in pending if leg)])
+    told = [each.outcome.value for each in history.asked(ask.TellDialed) if each.outcome.value != "refused"]
+    assert told.count("failed") == len(ended)
+    assert told.count("answered") == len(answered)
 
 
 @given(histories)
@@ -199,6 +248,16 @@ def test_no_resource_id_is_used_twice_for_a_bridge_a_playback_or_a_recording(his
     for kind, name in ((ask.Join, "bridge_id"), (ask.Say, "playback_id"), (ask.StartRecording, "recording_id")):
         ids = [getattr(command, name) for command in asked if isinstance(command, kind)]
         assert len(ids) == len(set(ids))
+
+
+@given(histories)
+def test_nobody_is_recorded_in_the_fallback(history: History) -> None:
+    for step in history.made:
+        ended = [event.recording_id for event in step.events if isinstance(event, ev.RecordingStopped)]
+        left = any(isinstance(event, ev.CallerGone) and event.ended_by == "fallback" for event in step.events)
+        sent = any(isinstance(command, ask.SendToFallback) for command in step.commands)
+        stopped = [command.recording_id for command in step.commands if isinstance(command, ask.StopRecording)]
+        assert stopped == (ended if left or sent else [])
 
 
 @given(histories)

@@ -13,6 +13,8 @@ from callcenter.contact.signals import (
     AgentResumed,
     AgentRinging,
     CallerLeft,
+    CustomerAnswered,
+    CustomerLegEnded,
     DigitPressed,
     PromptEnded,
     Signal,
@@ -21,7 +23,7 @@ from callcenter.ports import CallerAtTheDoor
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ari"
 CONTACT = "0193aaaa-0000-7000-8000-000000000001"
-LEG = f"{CONTACT}.o1"
+LEG, CALLED = f"{CONTACT}.o1", f"{CONTACT}.c1"
 ARRIVED = "arrived"
 
 MEANINGS: dict[str, list[str | Signal]] = {
@@ -67,6 +69,16 @@ MEANINGS: dict[str, list[str | Signal]] = {
         AgentLegEnded(LEG, cause=19, sip=480),
         CallerLeft("system"),
     ],
+    "customer_is_called_back_and_hangs_up": [
+        CustomerAnswered(CALLED),
+        AgentRinging(LEG),
+        AgentAnswered(LEG),
+        CallerLeft("caller"),
+        CustomerLegEnded(CALLED),
+        AgentLegEnded(LEG, cause=16),
+    ],
+    "called_customer_is_busy": [CustomerLegEnded(CALLED, cause=17, sip=486)],
+    "called_customer_does_not_answer": [CustomerLegEnded(CALLED, cause=19, sip=480)],
     "offer_is_withdrawn": [ARRIVED, AgentRinging(LEG), AgentLegEnded(LEG, cause=26), CallerLeft("system")],
 }
 
@@ -139,3 +151,13 @@ def test_a_hang_up_announced_on_a_lost_connection_is_not_believed_later() -> Non
     left = translator.heard(decode(frames[-1]))
     assert isinstance(left, LeftStasis)
     assert left.signal == CallerLeft("fallback")
+
+
+def test_a_called_customer_who_comes_back_from_the_fallback_is_a_caller_at_the_door() -> None:
+    frames = (GOLDEN / "customer_is_called_back_and_hangs_up.jsonl").read_text().splitlines()
+    (answered,) = [frame for frame in frames if '"StasisStart"' in frame and '"args":["customer"' in frame]
+    back = answered.replace(f'"args":["customer","{CONTACT}"]', '"args":["in","0800000100"]')
+    assert back != answered
+    arrival = Translator().heard(decode(back))
+    assert isinstance(arrival, CallerAtTheDoor)
+    assert (arrival.channel_id, arrival.dialed, arrival.answered) == (CALLED, "0800000100", True)

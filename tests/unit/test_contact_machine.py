@@ -14,6 +14,7 @@ from callcenter.contact.offer_steps import outcome_of
 from routing.requirement import Held
 from tests.contacts import (
     AGENT,
+    CALLED,
     CALLER,
     CLOSED,
     CUSTOMER,
@@ -35,6 +36,8 @@ from tests.contacts import (
 
 ALL_SIGNALS = get_args(sig.Signal)
 
+ON_THE_LINE = (Phase.IVR, Phase.QUEUED, Phase.CONNECTING, Phase.TALKING, Phase.HELD, Phase.GOODBYE)
+
 # Pairs that only a bug of ours could bring together; everything else is in the table.
 IMPOSSIBLE = {
     *((Phase.IVR, heard) for heard in (sig.OfferProposed, sig.OfferWithdrawn, sig.WrapUpOver)),
@@ -45,6 +48,10 @@ IMPOSSIBLE = {
     *((phase, sig.OfferProposed) for phase in (Phase.TALKING, Phase.HELD)),
     (Phase.GOODBYE, sig.WrapUpOver),
     *((phase, sig.LegsApart) for phase in Phase if phase not in {Phase.TALKING, Phase.HELD}),
+    *((Phase.IVR, heard) for heard in (sig.CustomerAnswered, sig.CustomerLegEnded)),
+    *((phase, sig.CallbackDue) for phase in ON_THE_LINE),
+    *((phase, sig.CallbackOver) for phase in (*ON_THE_LINE, Phase.DIALING)),
+    (Phase.DIALING, sig.OfferProposed),
 }
 
 
@@ -254,6 +261,14 @@ def test_two_people_who_cannot_be_joined_are_not_left_in_silence() -> None:
     step = steps(*TALKING, sig.CommandFailed("Join", f"{ID}.b1", "500"))[-1]
     assert ask.SendToFallback(CALLER) in step.commands
     assert ask.HangUp(OFFER) in step.commands
+    assert ask.StopRecording(f"{ID}.r1", CALLER) in step.commands, "what they say to the fallback is not recorded"
+
+
+@pytest.mark.parametrize("by", ["fallback", "caller"])
+def test_whom_asterisk_takes_to_the_fallback_is_recorded_no_more(by: str) -> None:
+    step = steps(*TALKING, sig.CallerLeft(by))[-1]
+    stopped = ask.StopRecording(f"{ID}.r1", CALLER) in step.commands
+    assert stopped is (by == "fallback"), "a channel that is gone took its recording with it"
 
 
 def test_a_call_that_cannot_be_answered_goes_to_the_fallback() -> None:
@@ -272,7 +287,7 @@ def test_a_failed_contact_is_closed_and_nobody_is_forgotten(phase: Phase) -> Non
     assert isinstance(step.events[-1], ev.ContactEnded)
     assert (ask.SendToFallback(CALLER) in step.commands) == bool(contact.channel_id)
     legs = {command.channel_id for command in step.commands if isinstance(command, ask.HangUp)}
-    assert legs == ({OFFER} if contact.offers or contact.talk else set())
+    assert legs == ({OFFER} if contact.offers or contact.talk else {CALLED} if phase is Phase.DIALING else set())
     assert step.contact.offers == ()
 
 

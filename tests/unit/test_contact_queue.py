@@ -16,7 +16,6 @@ from routing.requirement import Held, both
 from routing.rules import Rule, Then, When
 from tests.contacts import (
     BOTH_RINGING,
-    CALLBACK,
     CALLER,
     CUSTOMER,
     ID,
@@ -244,13 +243,6 @@ def test_the_goodbye_is_said_again_after_a_restart() -> None:
     step = resume(goodbye(), PLAN, 120.0)
     assert ask.Say(CALLER, f"{ID}.p2", ("closed",), "zh-TW") in step.commands
     assert ask.HoldLease(CALLER) in step.commands
-
-
-def test_a_way_out_to_a_callback_is_remembered_and_ends_in_a_goodbye_for_now() -> None:
-    step = steps(diverted(CALLBACK, why="long_wait"))[-1]
-    assert step.events[-1] == ev.CallbackOffered("vip", "long_wait")
-    assert left(step.events).exit_to == "callback"
-    assert step.contact.phase is Phase.GOODBYE
 
 
 # --- never let in, and broken off ---

@@ -1,6 +1,6 @@
 """The floor: what contacts, people and queues tell the ACD, what of it is remembered, and who hears of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -12,7 +12,8 @@ from callcenter.contact import signals as sig
 from callcenter.floor import ChosenPresence, Floor, UnknownAgent, UnknownQueue
 from callcenter.ports import Append, DeviceSeen
 from routing import messages as acd
-from routing.model import AgentProfile, Exit, ExitKind, Presence, QueueRules, Step
+from routing.acd.contacts import Away
+from routing.model import AgentProfile, Exit, ExitKind, Presence, QueueRules, SoFar, Step
 from routing.requirement import ANYONE, Held
 
 GOODBYE, VOICEMAIL = Exit(ExitKind.GOODBYE), Exit(ExitKind.VOICEMAIL)
@@ -121,38 +122,58 @@ async def test_a_queue_that_the_site_does_not_have_fails_whoever_asks_for_it_and
     assert (memory.told, memory.appended) == ([], [])
 
 
-async def test_an_attempt_to_call_back_has_failed_where_nobody_can_dial(floor: Floor) -> None:
-    agree_to_be_called_back(floor)
+async def test_a_customer_who_was_not_reached_is_tried_again_later(floor: Floor) -> None:
+    an_agent_takes_a_callback(floor)
+    floor.tell(ask.TellDialed("c1", acd.DialOutcome.FAILED))
     assert [contact.attempts for contact in floor.snapshot().queues[0].waiting] == [1], "it waits for the next attempt"
     assert floor.snapshot().calling == ()
 
 
-async def test_a_dialer_is_asked_to_call_back_and_tells_how_it_went(floor: Floor) -> None:
-    dialer = floor.dialer = Dialer()
-    agree_to_be_called_back(floor)
-    assert dialer.dialed == [("c1", 1)]
+async def test_a_contact_is_told_to_call_its_customer_and_tells_how_it_went(floor: Floor, memory: Memory) -> None:
+    an_agent_takes_a_callback(floor)
+    assert memory.heard(sig.CallbackDue) == [("c1", sig.CallbackDue(1))]
     assert [contact.entered.contact_id for contact in floor.snapshot().calling] == ["c1"]
-    floor.customer_dialed("c1", acd.DialOutcome.ANSWERED)
+    floor.tell(ask.TellDialed("c1", acd.DialOutcome.ANSWERED))
     assert floor.snapshot().calling == ()
     assert floor.snapshot().queues[0].waiting == ()
 
 
-def agree_to_be_called_back(floor: Floor) -> None:
-    """The caller of c1 hangs up and keeps the place, and an agent takes the contact."""
-    floor.tell(enter("c1"))
-    floor._tell(acd.CallbackChosen("c1"))
+async def test_an_earlier_process_attempts_and_pauses_are_kept_and_too_late_is_too_late(
+    floor: Floor, memory: Memory
+) -> None:
+    floor.tell(callback("c1", SoFar(2, expires_at=2_000.0, retry_at=1_100.0)))
+    floor.tell(callback("c2", SoFar(1, expires_at=1_000.0)))
+    (resting,) = floor.snapshot().queues[0].waiting
+    assert (resting.entered.contact_id, resting.attempts, resting.away) == ("c1", 2, Away.RESTING)
+    assert memory.heard(sig.CallbackOver) == [("c2", sig.CallbackOver("expired"))]
+    at_work(floor, "agent01")
+    assert memory.heard(sig.OfferProposed) == []
+    memory.at = 1_101.0
+    floor._tell(acd.Tick())
+    assert [contact_id for contact_id, _ in memory.heard(sig.OfferProposed)] == ["c1"]
+    floor.tell(ask.SettleOffer("c1.o1", "accepted"))
+    floor.tell(ask.TellDialed("c1", acd.DialOutcome.FAILED))
+    assert memory.heard(sig.CallbackOver)[-1] == ("c1", sig.CallbackOver("unreached")), "the third was the last"
+
+
+async def test_who_calls_again_takes_up_their_callback_with_its_age(floor: Floor, memory: Memory) -> None:
+    floor.tell(replace(callback("c1"), customer_id="c0001", entered_at=900.0))
+    floor.tell(replace(enter("c2"), customer_id="c0001"))
+    assert memory.heard(sig.CallbackOver) == [("c1", sig.CallbackOver("returned", "c2"))]
+    (waiting,) = floor.snapshot().queues[0].waiting
+    assert (waiting.entered.contact_id, waiting.entered.entered_at) == ("c2", 900.0)
+
+
+def callback(contact_id: str, so_far: SoFar | None = None) -> ask.EnterQueue:
+    """Nobody is on the line any more: the contact waits to be called back."""
+    return replace(enter(contact_id), callback=True, clock_s=5.0, so_far=so_far)
+
+
+def an_agent_takes_a_callback(floor: Floor) -> None:
+    """Agent first: the agent has answered, now the customer is to be called."""
+    floor.tell(callback("c1"))
     at_work(floor, "agent01")
     floor.tell(ask.SettleOffer("c1.o1", "accepted"))
-
-
-@dataclass
-class Dialer:
-    """Notes whom it was asked to dial."""
-
-    dialed: list[tuple[str, int]] = field(default_factory=list)
-
-    def dial(self, contact_id: str, attempt: int) -> None:
-        self.dialed.append((contact_id, attempt))
 
 
 # --- closed queues ---
@@ -319,3 +340,12 @@ async def test_an_agent_who_picked_up_while_nobody_served_talks_and_is_offered_n
     floor._tick()
     assert memory.heard(sig.WrapUpOver) == [("c1", sig.WrapUpOver("agent01"))]
     assert [contact_id for contact_id, _ in memory.heard(sig.OfferProposed)] == ["c2"]
+
+
+async def test_who_was_promised_a_call_is_taken_into_a_queue_that_has_closed_meanwhile(
+    floor: Floor, memory: Memory
+) -> None:
+    floor.close_queue("orders", "fire alarm", GOODBYE)
+    floor.tell(replace(callback("c1", SoFar(0, expires_at=2_000.0)), clock_s=0.0))
+    assert memory.heard(sig.Diverted) == []
+    assert [each.entered.contact_id for each in floor.snapshot().queues[0].waiting] == ["c1"]

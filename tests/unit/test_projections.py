@@ -76,6 +76,12 @@ def test_an_event_that_changes_no_row_leaves_the_row_alone() -> None:
     assert body_of("never.heard.of", b"{}") is None
 
 
+def test_the_contact_is_of_the_customer_whom_the_caller_proved_to_be_not_of_whom_they_say_they_are() -> None:
+    claimed = ev.CustomerIdentified("find", "c7")
+    assert after(claimed).contact.customer_id is None
+    assert after(claimed, ev.CustomerVerified("who", "c7", "pin")).contact.customer_id == "c7"
+
+
 def test_a_contact_that_never_started_has_no_rows() -> None:
     assert fold(None, Fact(ID, "n1", 2, AT, ev.Keyed("menu", "1"))) is None
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from routing.acd.contacts import Away
 from routing.acd.engine import Acd
 from routing.messages import (
     CallbackChosen,
@@ -17,7 +18,18 @@ from routing.messages import (
     TalkEnded,
     Tick,
 )
-from routing.model import Activity, CallbackMode, CallbackRules, Exit, ExitKind, Outcome, Presence, QueueRules, Step
+from routing.model import (
+    Activity,
+    CallbackMode,
+    CallbackRules,
+    Exit,
+    ExitKind,
+    Outcome,
+    Presence,
+    QueueRules,
+    SoFar,
+    Step,
+)
 from routing.requirement import Held
 from tests.acd import (
     accepted,
@@ -484,3 +496,50 @@ def test_time_alone_never_dials_a_customer_twice() -> None:
     release(acd, 10.5, "a0")
     dials = [each for at in range(20, 300) for each in acd.step(Tick(), float(at)) if isinstance(each, DialCustomer)]
     assert dials == [DialCustomer("c1", 1)]
+
+
+# --- an earlier process, and who is there by themselves ---------------------------------------------------------------
+
+
+def test_attempts_pause_and_expiry_of_an_earlier_process_hold() -> None:
+    acd = center()
+    so_far = SoFar(attempts=2, expires_at=400.0, retry_at=100.0)
+    acd.step(replace(entered("c1", 10.0), callback=True, so_far=so_far), 20.0)
+    release(acd, 30.0, "a0")
+    assert contact(acd, "c1").attempts == 2
+    assert follow(acd, 99.0) == []
+    assert follow(acd, 100.0) == [(100.0, "c1 rings a0")]
+    run(acd, 101.0, accepted("c1.o1"))
+    assert said(acd.step(dialed("c1", DialOutcome.FAILED), 110.0)) == ["c1 no callback (unreached)"]
+
+
+def test_a_promise_that_is_too_old_is_over_at_once() -> None:
+    acd = center()
+    given = replace(entered("c1", 10.0), callback=True, so_far=SoFar(0, expires_at=20.0))
+    assert said(acd.step(given, 20.0)) == ["c1 no callback (expired)"]
+    assert in_queues(acd) == []
+
+
+def test_who_takes_up_their_callback_is_not_sent_away_by_the_exit() -> None:
+    orders = QueueRules("orders", callback=AGENT_FIRST, exit_to=Exit(ExitKind.CALLBACK), exit_after_s=15.0)
+    config = site({"a0": {}}, orders)
+    acd = staffed(config)
+    occupy(acd, 5.0, "a0")
+    promised(acd, "c1", 10.0, customer_id="kim")
+    run(acd, 60.0, entered("c2", 60.0, customer_id="kim"))
+    assert (in_queues(acd), contact(acd, "c2").entered.entered_at) == (["c2"], 10.0)
+    acd = Acd.restore(config, acd.snapshot())
+    assert follow(acd, 500.0) == []
+    assert release(acd, 500.0, "a0") == ["c2 rings a0"]
+
+
+def test_who_picks_up_although_they_called_again_meanwhile_is_there_twice() -> None:
+    acd = center(CUSTOMER_FIRST)
+    promised(acd, "c1", 10.0, customer_id="kim")
+    release(acd, 20.5, "a0")
+    follow(acd, 21.6)
+    occupy(acd, 22.0, "a0")
+    assert contact(acd, "c1").away is Away.DIALING
+    run(acd, 23.0, entered("c2", 23.0, customer_id="kim"))
+    assert said(acd.step(dialed("c1", DialOutcome.ANSWERED), 24.0)) == []
+    assert sorted(in_queues(acd)) == ["c1", "c2"]

@@ -275,17 +275,11 @@ REFUSED: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
         "after_s = 20",
         ("queues.vip.exit.after_s: must be later than the last step: steps[2] begins after 20 s and is never reached",),
     ),
-    "calling back": (
-        "queues.toml",
-        'to = "queue:product"',
-        'to = "callback"',
-        ("queues.vip.exit.to: calling back is not built yet; use voicemail, goodbye or queue:ID",),
-    ),
     "a way out that is none": (
         "queues.toml",
         'to = "queue:product"',
         'to = "product"',
-        ("queues.vip.exit.to: must be queue:ID, voicemail or goodbye, not 'product'",),
+        ("queues.vip.exit.to: must be queue:ID, callback, voicemail or goodbye, not 'product'",),
     ),
     "a way out to a queue that is not there": (
         "queues.toml",

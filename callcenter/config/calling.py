@@ -1,0 +1,77 @@
+"""Calls that we make: site.toml's dial_out, and how a queue calls its customers back."""
+
+import re
+from collections.abc import Mapping
+
+from callcenter.config.fields import SPAN_S_MAX
+from callcenter.config.model import Queue
+from callcenter.contact.dial_policy import DialPolicy
+from ivr.reading import Reader, shown
+from routing.model import CallbackMode, CallbackRules
+
+RING_S_MIN, RING_S_MAX = 5.0, 120.0
+ATTEMPTS_MAX = 20
+EXPIRES_S_MAX = 2 * 86_400.0  # reports look so far back from a talk to the arrival (db/reports.py)
+
+_BEGINNING = re.compile(r"\+[1-9][0-9]{0,14}")
+_SHOWN = re.compile(r"\+?[0-9]{2,20}")
+_KEY = re.compile(r"[0-9*#]")
+_USUAL = CallbackRules()
+
+
+def read_dial_out(reader: Reader) -> DialPolicy | None:
+    """What numbers may be dialed; None where the site says nothing, and then nothing is dialed."""
+    if "dial_out" not in reader:
+        return None
+    table = reader.table("dial_out")
+    policy = DialPolicy(
+        allow=_beginnings(table, "allow", None),
+        refuse=_beginnings(table, "refuse", ()),
+        caller_id=table.text("caller_id", ""),
+        ring_s=table.number("ring_s", 30.0, RING_S_MIN, RING_S_MAX),
+    )
+    if policy.caller_id and not _SHOWN.fullmatch(policy.caller_id):
+        table.wrong("caller_id", f"must be a number, which customers see and may call, not {shown(policy.caller_id)}")
+    table.close()
+    return policy
+
+
+def _beginnings(table: Reader, key: str, default: tuple[str, ...] | None) -> tuple[str, ...]:
+    found = table.texts(key, default)
+    for each in found:
+        if not _BEGINNING.fullmatch(each):
+            table.wrong(key, f"{shown(each)} begins no number; write + and the country, such as +886 or +8869")
+    if not found and key in table and default is None:
+        table.wrong(key, "allows nothing; leave dial_out out, or name what may be dialed")
+    return found
+
+
+def read_callback(reader: Reader) -> tuple[CallbackRules, str | None]:
+    """How a queue calls back, and the key that asks for it while one waits (None: there is none)."""
+    if "callback" not in reader:
+        return _USUAL, None
+    table = reader.table("callback")
+    modes = [mode.value for mode in CallbackMode]
+    rules = CallbackRules(
+        mode=CallbackMode(table.one_of("mode", modes, _USUAL.mode.value) or _USUAL.mode.value),
+        dial_s=table.number("dial_s", _USUAL.dial_s, 0.0, RING_S_MAX),
+        attempts_max=table.whole("attempts_max", _USUAL.attempts_max, 1, ATTEMPTS_MAX),
+        retry_s=table.number("retry_s", _USUAL.retry_s, 1.0, SPAN_S_MAX),
+        expires_s=table.number("expires_s", _USUAL.expires_s, 1.0, EXPIRES_S_MAX),
+    )
+    key = table.text("key", "")
+    if key and not _KEY.fullmatch(key):
+        table.wrong("key", f"must be one of 0-9, * and #, not {shown(key)}")
+    table.close()
+    return rules, key or None
+
+
+def mistakes(queues: Mapping[str, Queue], dial_out: DialPolicy | None) -> list[str]:
+    """Who promises to call must know what may be dialed."""
+    if dial_out is not None:
+        return []
+    return [
+        f"queues.{name}: calls back, and site.toml has no dial_out: which numbers may be dialed"
+        for name, queue in queues.items()
+        if queue.calls_back
+    ]
