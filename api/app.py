@@ -15,6 +15,8 @@ from api.routes import (
     customers,
     documents,
     estimates,
+    flow_paths,
+    flows,
     health,
     live,
     queues,
@@ -55,7 +57,20 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.throttle = Throttle()
     app.state.metrics = registry_of(backend)
     nouns = (
-        *(contacts, routing, recordings, queues, agents, customers, reports, estimates, sizing, site),
+        *(
+            contacts,
+            routing,
+            recordings,
+            queues,
+            agents,
+            customers,
+            reports,
+            estimates,
+            sizing,
+            site,
+            flows,
+            flow_paths,
+        ),
         *(live, health, documents),
     )
     for noun in nouns:

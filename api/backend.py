@@ -16,6 +16,7 @@ from callcenter.db.queries import Queries
 from callcenter.db.tokens import Tokens
 from callcenter.feed.hub import Hub
 from callcenter.feed.tally import Tally
+from callcenter.flows import Flows
 from callcenter.live_site import LiveSite
 from callcenter.recordings_check import State as RecordingsState
 from routing.acd.explain import Explanation
@@ -89,7 +90,7 @@ class Health:
     """How the call center is, now. `writer_lag_s` is the age of the oldest event not yet in PostgreSQL, 0 if none.
 
     `audit_findings` is what the last `callcenter audit events` found; None if there was none yet. `contacts_lost` were
-    closed at the start, their state being lost.
+    closed at the start, their state being lost. `drift_mended`: what was lost on a healthy connection.
     """
 
     parts: Sequence[Part]
@@ -100,6 +101,7 @@ class Health:
     audit_findings: int | None = None
     recordings: RecordingsState = field(default_factory=RecordingsState)
     contacts_lost: int = 0
+    drift_mended: int = 0
 
     @property
     def ready(self) -> bool:
@@ -120,6 +122,7 @@ class Backend:
     health: Callable[[], Health]
     recordings_dir: Path
     live_site: LiveSite
+    flows: Flows
     customers: CustomerCards
     trunks_in_use: Callable[[], int]
     tally: Tally

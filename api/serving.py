@@ -51,6 +51,7 @@ def backend_of(center: CallCenter) -> Backend:
         health=lambda: health_of(center),
         recordings_dir=center.recordings_dir,
         live_site=center.live_site,
+        flows=center.flows,
         customers=center.customers,
         trunks_in_use=lambda: center.switchboard.trunks_in_use,
         tally=center.tally,
@@ -81,6 +82,7 @@ def health_of(center: CallCenter) -> Health:
         audit_findings=None if audited is None else audited.found,
         recordings=recordings,
         contacts_lost=center.lost.closed,
+        drift_mended=center.drift.mended,
     )
 
 
@@ -112,7 +114,7 @@ async def surroundings(settings: Settings, site: Site, say: Callable[[str], None
         say("Asterisk: starting")
         await asterisk.start()
         stack.push_async_callback(asterisk.stop)
-        access = managed(asterisk)
+        access = managed(asterisk, settings.trunk)
 
         async def adapt(changed: Site) -> Sequence[str]:
             waiting = await asterisk.adapt(asterisk_plan(settings, changed, root=root))

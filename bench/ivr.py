@@ -1,6 +1,7 @@
-"""How many steps a second the IVR's interpreter does, in one process, without Asterisk.
+"""How many steps a second the IVR's interpreter does, and how soon after a key the next prompt is heard.
 
-    .venv/bin/python -m bench.ivr [--visits N] [--rounds N]
+    .venv/bin/python -m bench.ivr [--visits N] [--rounds N]       the interpreter alone, in one process
+    .venv/bin/python -m bench.ivr --asterisk [--callers N]        on real Asterisk too (ivr_keys.py); writes results
 
 Two kinds of caller: one on the demo site's hotline (welcome, menu, a wrong key, another language, a queue), and one
 who goes through a flow of every node that asks: language, consent, digits in a sub-flow, a survey, spoken values. A
@@ -8,8 +9,12 @@ step is one input to the interpreter (`enter` counts as one); the best round cou
 """
 
 import argparse
+import asyncio
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from callcenter.config.settings import CHECKOUT
 from callcenter.config.site import load_site
@@ -101,11 +106,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ivr", description="Steps a second of the IVR's interpreter.")
     parser.add_argument("--visits", type=int, default=10_000, help="callers in a round (default 10000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the best counts (default 5)")
+    parser.add_argument("--asterisk", action="store_true", help="measure keys on real Asterisk too, write results")
+    parser.add_argument("--callers", type=int, default=20, help="with --asterisk: at the same time (default 20)")
+    parser.add_argument("--presses", type=int, default=60, help="with --asterisk: keys of each caller (default 60)")
     given = parser.parse_args()
     courses = (("hotline", SITE.flows["main"], HOTLINE), ("every node", everything(), SELF_SERVICE))
+    steps: list[dict[str, Any]] = []
     for name, flow, heard in courses:
         rate = best(lambda flow=flow, heard=heard: visits(flow, heard, given.visits), given.rounds)  # type: ignore[misc]
         print(f"{name:12} {rate:10,.0f} steps/s  {1e6 / rate:6.2f} µs a step  (target {TARGET_PER_S:,})")
+        steps.append({"course": name, "steps_per_s": round(rate), "aim_per_s": TARGET_PER_S})
+    if given.asterisk:
+        print(_keys(given.callers, given.presses, steps).read_text())
+
+
+def _keys(callers: int, presses: int, steps: Sequence[dict[str, Any]]) -> Path:
+    """Measure keys on real Asterisk; the page that was written. Leaves nothing running."""
+    from bench.ivr_keys import measure, report  # noqa: PLC0415 - needs the database's and telephony's parts
+
+    var = CHECKOUT / "var" / f"bench-{time.monotonic_ns() % 10_000_000:07}"
+    try:
+        keys = asyncio.run(measure(var, callers, presses, lambda text: print(text, flush=True)))
+    finally:
+        shutil.rmtree(var, ignore_errors=True)
+    return report(Path(__file__).parent / "results", keys, steps)
 
 
 if __name__ == "__main__":

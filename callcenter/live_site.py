@@ -8,7 +8,7 @@ At the start the folder holds, whatever was in use before; a difference is recor
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import structlog
 from callcenter.clock import Clock
 from callcenter.config.site import Site, load_site
 from callcenter.errors import CallCenterError, DatabaseError
+from callcenter.flow_files import put_flows
 from callcenter.ports import Append, Entry, Journal
 from callcenter.site_history import Cause, Change, HistoryError, SiteHistory
 
@@ -52,6 +53,16 @@ class Users:
     prepare: Callable[[Site, Site], Awaitable[Sequence[str]]]
     switch: Callable[[Site], None]
     store: Callable[[Site], Awaitable[None]]
+
+
+class FlowMoved(CallCenterError):
+    """Another version of the flow is in use than whoever wants to change it has seen."""
+
+    def __init__(self, flow_id: str, version: str | None) -> None:
+        now = "is not in use" if version is None else f"is in use in version {version}"
+        super().__init__(f"flow {flow_id!r} {now}, which is not what this change was made from; look at it again")
+        self.flow_id = flow_id
+        self.version = version
 
 
 class LiveSite:
@@ -104,6 +115,42 @@ class LiveSite:
             site = await asyncio.to_thread(self._history.load, digest)
             return await self._take(site, Cause.ROLLED_BACK, by)
 
+    def kept(self, digest: str) -> Site:
+        """A site that was in use. Raises SiteNotKept, SiteError. Blocking."""
+        return self._history.load(digest)
+
+    def flow_text(self, digest: str, flow_id: str) -> str:
+        """The text of a flow of a site that is kept, or in use. Raises OSError, SiteNotKept. Blocking."""
+        if digest == self._site.digest:
+            return (self._site.folder / "flows" / f"{flow_id}.toml").read_bytes().decode()
+        return (self._history.folder(digest) / "flows" / f"{flow_id}.toml").read_bytes().decode()
+
+    async def try_flows(self, texts: Mapping[str, str]) -> Site:
+        """The site with these flows; nothing changes. Raises SiteError with every mistake, HistoryError."""
+        async with self._turn:
+            return await asyncio.to_thread(self._history.try_flows, self._site, texts)
+
+    async def change_flows(
+        self, texts: Mapping[str, str], cause: Cause, by: str, *, seen: Mapping[str, str | None]
+    ) -> Taken:
+        """Take the site with these flows into use; its folder gets them too, so that they hold after a restart.
+
+        `seen` are the versions this change was made from (None: there was no such flow); FlowMoved if others are in
+        use. Raises SiteError with every mistake, HistoryError, FolderDiffers, or why Asterisk can't; nothing changed.
+        """
+        async with self._turn:
+            for flow_id, version in seen.items():
+                in_use = self._site.flows.get(flow_id)
+                if version != (in_use.version if in_use else None):
+                    raise FlowMoved(flow_id, in_use.version if in_use else None)
+            site = await asyncio.to_thread(self._history.with_flows, self._site, texts)
+            put_back = await asyncio.to_thread(put_flows, self._folder, self._site.folder, texts)
+            try:
+                return await self._take(site, cause, by)
+            except CallCenterError:
+                await asyncio.to_thread(put_back)
+                raise
+
     async def _take(self, site: Site, cause: Cause, by: str) -> Taken:
         before = self._site
         latest = self._history.latest
@@ -131,8 +178,9 @@ class LiveSite:
 
     def _record(self, site: Site, cause: Cause, by: str, before: str | None) -> Change:
         """Write the change into the journal; raises JournalError, and nothing happened."""
-        change = Change(site.digest, site.name, self._clock.now(), cause, by, before)
-        body = {"digest": site.digest, "before": before, "name": site.name, "by": by, "cause": cause}
+        flows = {flow_id: flow.version for flow_id, flow in site.flows.items()}
+        change = Change(site.digest, site.name, self._clock.now(), cause, by, before, flows)
+        body = {"digest": site.digest, "before": before, "name": site.name, "by": by, "cause": cause, "flows": flows}
         entry = Entry(STREAM, self._seq + 1, change.at, CHANGED, 1, msgspec.json.encode(body), site.digest, cause)
         self._journal.append(Append((entry,)))
         self._seq += 1

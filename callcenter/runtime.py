@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,22 +33,25 @@ from callcenter.db.migrate import upgrade
 from callcenter.db.queries import Queries
 from callcenter.db.tokens import Tokens
 from callcenter.db.writer import Writer
+from callcenter.drift import Drift
 from callcenter.entropy import Entropy
 from callcenter.errors import JournalError
 from callcenter.feed.hub import Hub
 from callcenter.feed.tally import Tally
 from callcenter.floor import Floor, presences_in
+from callcenter.flow_drafts import FlowDrafts
+from callcenter.flows import Flows
 from callcenter.hours import Hours
 from callcenter.live_site import STREAM as SITE_STREAM
 from callcenter.live_site import LiveSite, Users
 from callcenter.lost_contacts import LostContacts
 from callcenter.ports import Append, DeviceSeen, Entry
-from callcenter.reconcile import compare
 from callcenter.recordings_check import RecordingsCheck
 from callcenter.recordings_folders import Folders, SecondFolder
 from callcenter.session import left_behind
 from callcenter.site_history import SiteHistory
 from callcenter.switchboard import Switchboard
+from callcenter.world import make_world
 
 log = structlog.get_logger()
 
@@ -137,11 +141,11 @@ class CallCenter:
         path, began_at = settings.var / settings.instance / "journal.sqlite", self.clock.now()
         self.journal = SqliteJournal(path, settings.node, began_at, self._committed, on_refused=self._refused)
         self.hub: Hub
-        self.tally = Tally()
-        self._engine = make_engine(self._url)
+        self.tally, self._engine = Tally(), make_engine(self._url)
         self.queries = Queries(self._engine)
         self.tokens = Tokens(self._engine, self.clock)
         self.live_site = self._live_site(site)
+        self.flows = Flows(self.live_site, FlowDrafts(settings.var / settings.instance / "drafts"), self.clock)
         self.customers = site_customers.index(self._url, site, entropy.stream("customers"))
         self.writer = Writer(self.journal, self._url, self.clock, entropy.stream("writer"))
         known = (self.clock, self.journal, self.queries, lambda: self.site.digest)
@@ -152,6 +156,7 @@ class CallCenter:
             surroundings.asterisk, app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
         )
         self.floor = Floor(site=acd_configuration(site), digest=site.digest, clock=self.clock, journal=self.journal)
+        self.world = make_world(self._engine, settings, lambda: self.site, self.customers.card)
         self.switchboard = Switchboard(
             site=site,
             clock=self.clock,
@@ -160,22 +165,22 @@ class CallCenter:
             telephony=self.telephony,
             customers=self.customers,
             tell_floor=self.floor.tell,
+            ask_world=self.world.ask,
             on_device=self._device,
+            dials_out=surroundings.asterisk.trunk is not None,
             accepting=lambda: self.journal.accepting and not self._stopping.is_set() and not self.draining,
         )
+        on_disk = partial(self.journal.last_seqs, "-")  # a read has its turn after every append before it
+        self.drift = Drift(self.telephony, self.switchboard, unseen=self.recordings.unseen, on_disk=on_disk)
         self.hours = Hours(site=lambda: self.site, clock=self.clock, doors=self.floor)
         self.floor.propose, self.floor.inform = self.switchboard.propose, self.switchboard.inform
-        self.telephony.sink = self.switchboard
+        self.telephony.sink, self.world.tell = self.switchboard, self.switchboard.inform
         self.telephony.reconcile = self._reconcile
         self._left_behind: list[Contact] = []
-        self._stopping = asyncio.Event()
-        self._released = False
+        self._stopping, self.taken_up, self.up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.draining = self._released = False
         self._succeeding: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.draining = False
-        self.taken_up = asyncio.Event()
-        self.up = asyncio.Event()
-        self.mended = 0
 
     @property
     def site(self) -> Site:
@@ -201,7 +206,7 @@ class CallCenter:
         self.floor.restore(
             seqs={**await self.journal.last_seqs("agent/"), **await self.journal.last_seqs("queue/")},
             presences=presences_in(states),
-            talking={left.talk.agent_id: left.contact_id for left in self._left_behind if left.talk is not None},
+            talking={agent_id: left.contact_id for left in self._left_behind if (agent_id := left.busy_agent)},
             offered={offer.offer_id: offer.agent_id for left in self._left_behind for offer in left.offers},
             closings=closings_in(states),
             states=states,
@@ -209,7 +214,7 @@ class CallCenter:
         await self.recordings.restore(states, self._left_behind)
         self.lost.restore(contact.contact_id for contact in self._left_behind)
         for contact in self._left_behind:
-            self.switchboard.adopt(contact)
+            self.switchboard.adopt(contact, await self.flows.begun(contact))
         await self.live_site.begin((await self.journal.last_seqs(SITE_STREAM)).get(SITE_STREAM, 0))
         self.hours.look()
         self.taken_up.set()
@@ -222,8 +227,11 @@ class CallCenter:
                 for name, task in (
                     ("telephony", self._serve_calls()),
                     ("customers", self.customers.run()),
+                    ("journal", self._once_taken_up(self.journal.run)),
                     ("writer", self._once_taken_up(self.writer.run)),
                     ("hours", self._once_taken_up(self.hours.run)),
+                    ("world", self.world.run()),
+                    ("drift", self._once_taken_up(self.drift.run)),
                     ("recordings", self._once_taken_up(self.recordings.run)),
                     ("lost contacts", self._once_taken_up(lambda: self.lost.run(self.up))),
                     *((f"other {n}", other) for n, other in enumerate(others)),
@@ -253,7 +261,10 @@ class CallCenter:
         # Nothing may leave from here on: whoever reads the journal next would not know of it.
         self.telephony.retire()
         self._released = True
-        users = [self._tasks[name] for name in ("writer", "hours", "recordings", "lost contacts")]
+        users = [
+            self._tasks[name]
+            for name in ("journal", "writer", "hours", "world", "drift", "recordings", "lost contacts")
+        ]
         for task in users:
             task.cancel()
         await asyncio.wait(users)
@@ -371,20 +382,10 @@ class CallCenter:
             if self._succeeding is None:
                 self._succeeding = asyncio.create_task(self._succeed(self._predecessor), name="succeed")
             await asyncio.shield(self._succeeding)  # a link that is lost meanwhile syncs again; this happens once
-        bridges = await self.telephony.bridges()
-        channels = await self.telephony.survey()
-        found = compare(self.switchboard.contacts, channels, bridges)
-        self.recordings.unseen(contact_id for contact_id, _ in found.lost)
-        for contact_id, signal in found.lost:
-            self.switchboard.signal(contact_id, signal)
-        for contact in self._left_behind:
-            self.switchboard.resume(contact.contact_id)
+        found = await self.drift.differences()
+        self.drift.make_up(found, self._left_behind)
         self._left_behind = []
-        for caller in found.arrivals:
-            self.switchboard.arrived(caller)
-        self.telephony.clear(found.stray_legs, found.stray_bridges)
-        self.mended += found.count
-        log.info("reconciled", channels=len(channels), differences=found.count)
+        log.info("reconciled", differences=found.count)
         self.up.set()
 
 

@@ -23,10 +23,15 @@ from callcenter.contact.plan import Plan
 from callcenter.contact.signals import Signal, TimerDue
 from callcenter.errors import JournalError
 from callcenter.ports import Append, Entry, Journal, StateChange, Telephony
+from ivr.model import Flow
 
 log = structlog.get_logger()
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+# What waits for the journal before it leaves.
+_Outward = ask.TelephonyCommand | ask.AskWorld
 
 
 class _Taken(NamedTuple):
@@ -41,12 +46,12 @@ class ContactSession:
     """Runs the contact machine for one contact.
 
     A bug in the machine fails this contact alone: it is recorded, and its caller goes to the fallback dialplan.
-    `line_free` is told the contact's id as its caller leaves, `forget` the contact as it ends.
+    `line` is told the contact's id each time it takes a trunk (True) or frees it, `forget` the contact as it ends.
     """
 
     __slots__ = (
-        "_clock", "_draining", "_fault", "_forget", "_journal", "_line_free", "_mailbox", "_plan", "_telephony",
-        "_tell_floor", "_timer", "_timer_at", "contact",
+        "_ask_world", "_clock", "_draining", "_fault", "_forget", "_journal", "_line", "_mailbox", "_plan",
+        "_telephony", "_tell_floor", "_timer", "_timer_at", "contact",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +63,8 @@ class ContactSession:
         journal: Journal,
         telephony: Telephony,
         tell_floor: Callable[[ask.FloorCommand], None],
-        line_free: Callable[[str], None],
+        ask_world: Callable[[ask.AskWorld], None],
+        line: Callable[[str, bool], None],
         forget: Callable[[Contact], None],
     ) -> None:
         self.contact = contact
@@ -67,7 +73,8 @@ class ContactSession:
         self._journal = journal
         self._telephony = telephony
         self._tell_floor = tell_floor
-        self._line_free = line_free
+        self._ask_world = ask_world
+        self._line = line
         self._forget = forget
         self._mailbox: deque[Signal] = deque()
         self._draining = False
@@ -97,6 +104,10 @@ class ContactSession:
             plan = replace(plan, flows={**plan.flows, cursor.flow: self._plan.flows[cursor.flow]})
         self._plan = plan
 
+    def keep_flow(self, flow: Flow) -> None:
+        """The caller finishes this version of their flow, which the site of now has no more."""
+        self._plan = replace(self._plan, flows={**self._plan.flows, flow.id: flow})
+
     def abandon(self, why: str) -> None:
         """The journal refused what this contact did: end it as a bug would, but without a word in the journal."""
         step = fail(self.contact, why, self._plan, self._clock.now())
@@ -105,7 +116,7 @@ class ContactSession:
             if isinstance(command, ask.FloorCommand):
                 self._ask_floor(command)
             else:
-                self._telephony.submit(command)
+                self._submit(command)
         self._arm_timer()
         self._forget(self.contact)
 
@@ -114,7 +125,7 @@ class ContactSession:
         self._draining = True
         before = self.contact
         entries: list[Entry] = []
-        commands: list[ask.TelephonyCommand] = []
+        commands: list[_Outward] = []
         for taken in made:
             self._take(taken, entries, commands)
         while self._mailbox or self._fault:
@@ -140,11 +151,11 @@ class ContactSession:
         why, self._fault = self._fault, ""
         return _Taken(fail(self.contact, why, self._plan, now), now, cause)
 
-    def _take(self, taken: _Taken, entries: list[Entry], commands: list[ask.TelephonyCommand]) -> None:
+    def _take(self, taken: _Taken, entries: list[Entry], commands: list[_Outward]) -> None:
         step = taken.step
         first_seq = step.contact.seq - len(step.events) + 1
-        if self.contact.channel_id and not step.contact.channel_id:
-            self._line_free(step.contact.contact_id)
+        if self.contact.on_a_trunk is not step.contact.on_a_trunk:
+            self._line(step.contact.contact_id, step.contact.on_a_trunk)
         self.contact = step.contact
         entries.extend(
             entry_of(self.contact, seq, event, taken.at, self._plan.site, taken.cause)
@@ -164,20 +175,26 @@ class ContactSession:
             if self.contact.phase is not Phase.ENDED:
                 self._fault = f"{type(error).__name__}: {error}"
 
-    def _commit(self, before: Contact, entries: Sequence[Entry], commands: Sequence[ask.TelephonyCommand]) -> None:
+    def _commit(self, before: Contact, entries: Sequence[Entry], commands: Sequence[_Outward]) -> None:
         contact = self.contact
         state = None if contact.phase is Phase.ENDED else _encode(contact)
 
         def leave() -> None:
             for command in commands:
-                self._telephony.submit(command)
+                self._submit(command)
 
         try:
             self._journal.append(Append(entries, (StateChange(contact.stream, state),), leave if commands else None))
         except JournalError:
             self._give_up(before, commands)
 
-    def _give_up(self, before: Contact, commands: Sequence[ask.TelephonyCommand]) -> None:
+    def _submit(self, command: _Outward) -> None:
+        if isinstance(command, ask.AskWorld):
+            self._ask_world(command)
+        else:
+            self._telephony.submit(command)
+
+    def _give_up(self, before: Contact, commands: Sequence[_Outward]) -> None:
         """The journal is unwritable: who talks goes on talking, legs still end, everybody else goes to the fallback."""
         log.error("journal unwritable, contact handed to the fallback", contact=self.contact.contact_id)
         for command in commands:

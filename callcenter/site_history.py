@@ -7,9 +7,9 @@ Files that did not change between two of them are one file on the disk.
 import filecmp
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,11 +31,16 @@ class Cause(StrEnum):
     STARTED = "started"
     APPLIED = "applied"
     ROLLED_BACK = "rolled_back"
+    FLOW_PUBLISHED = "flow_published"
+    FLOW_ROLLED_BACK = "flow_rolled_back"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A site was taken into use at `at`; `before` is the digest of the one it replaced, None for the first of all."""
+    """A site was taken into use at `at`; `before` is the digest of the one it replaced, None for the first of all.
+
+    `flows` are the versions of its flows, as contacts are stamped with; none in what older programs noted.
+    """
 
     digest: str
     name: str
@@ -43,6 +48,7 @@ class Change:
     cause: Cause
     by: str
     before: str | None
+    flows: Mapping[str, str] = field(default_factory=dict)
 
 
 class SiteNotKept(CallCenterError):
@@ -82,9 +88,26 @@ class SiteHistory:
 
     def load(self, digest: str) -> Site:
         """A site that was kept; raises SiteNotKept, or SiteError if this version has become stricter since."""
+        return load_site(self.folder(digest))
+
+    def folder(self, digest: str) -> Path:
+        """Where a site is kept; raises SiteNotKept."""
         if digest not in {change.digest for change in self.changes} or not (self._directory / digest).is_dir():
             raise SiteNotKept(digest)
-        return load_site(self._directory / digest)
+        return self._directory / digest
+
+    def with_flows(self, site: Site, texts: Mapping[str, str]) -> Site:
+        """The site with these flows instead of its own of that name, or beside them; kept.
+
+        Raises SiteError with every mistake, HistoryError if it can't be kept.
+        """
+        with self._changed(site, texts) as folder:
+            return self.keep(load_site(folder))
+
+    def try_flows(self, site: Site, texts: Mapping[str, str]) -> Site:
+        """The same, but it is not kept: its folder is gone."""
+        with self._changed(site, texts) as folder:
+            return load_site(folder)
 
     def note(self, change: Change) -> None:
         """Remember a change, and forget those beyond the last; raises HistoryError."""
@@ -112,6 +135,30 @@ class SiteHistory:
             with suppress(OSError):
                 self._file.replace(self._file.with_suffix(".damaged"))
             return ()
+
+    @contextmanager
+    def _changed(self, site: Site, texts: Mapping[str, str]) -> Iterator[Path]:
+        """A folder with the files of the site and these texts of flows, for a while; one at a time."""
+        folder = self._directory / "changed.new"
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            for file in _files(site):
+                copy = folder / file.relative_to(site.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                _take(file, copy, file)
+            if _digest(folder, site) != site.digest:
+                raise HistoryError(f"the copy of the site in {site.folder} is not what is in use; apply the site again")
+            for flow_id, text in texts.items():
+                target = folder / "flows" / f"{flow_id}.toml"
+                target.parent.mkdir(exist_ok=True)
+                target.unlink(missing_ok=True)  # it may be one file with the copy in use
+                target.write_bytes(text.encode())
+        except OSError as error:
+            raise HistoryError(f"{folder} can't be written: {error.strerror or error}") from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _copy(self, site: Site, target: Path) -> None:
         """Copy what the site was read from, beside its place first: a copy is there whole, or not at all."""

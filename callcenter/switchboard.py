@@ -3,6 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import structlog
 
@@ -12,11 +13,13 @@ from callcenter.config.numbers import e164
 from callcenter.config.site import Site
 from callcenter.contact import commands as ask
 from callcenter.contact.machine import arrive
-from callcenter.contact.model import Contact
+from callcenter.contact.model import Contact, Phase
 from callcenter.contact.plan import Plan
 from callcenter.contact.signals import (
     AgentAnswered,
     Arrival,
+    CallerLeft,
+    CustomerAnswered,
     CustomerCard,
     OfferProposed,
     Signal,
@@ -24,6 +27,7 @@ from callcenter.contact.signals import (
 from callcenter.entropy import Entropy
 from callcenter.ports import CallerAtTheDoor, Customers, DeviceSeen, Journal, Telephony
 from callcenter.session import ContactSession
+from ivr.model import Flow
 from routing.admission import admit
 
 log = structlog.get_logger()
@@ -40,8 +44,9 @@ class Switchboard:
 
     A contact's own resources carry its id (`<contact_id>.o1`); only inbound channels need a map.
 
-    Every contact whose caller is on the line takes a trunk. If the site says how many there are, the last ones are
-    kept for valuable customers (`routing.admission`); whom we gave to the fallback or to voicemail is not counted.
+    Every contact whose caller is on the line, or is being called, takes a trunk. If the site says how many there
+    are, the last ones are kept for valuable customers (`routing.admission`); whom we gave to the fallback or voicemail
+    is not counted. `dials_out`: whether there is a trunk by which customers can be called.
     """
 
     def __init__(
@@ -54,23 +59,27 @@ class Switchboard:
         telephony: Telephony,
         customers: Customers,
         tell_floor: Callable[[ask.FloorCommand], None],
+        ask_world: Callable[[ask.AskWorld], None],
         on_device: Callable[[DeviceSeen], None],
         accepting: Callable[[], bool],
+        dials_out: bool = True,
     ) -> None:
+        self._dials_out = dials_out
         self._site = site
-        self._plan = contact_plan(site)
+        self._plan = self._planned(site)
         self._clock = clock
         self._entropy = entropy
         self._journal = journal
         self._telephony = telephony
         self._customers = customers
         self._tell_floor = tell_floor
+        self._ask_world = ask_world
         self._on_device = on_device
         self._accepting = accepting
         self._sessions: dict[str, ContactSession] = {}
         self._inbound: dict[str, str] = {}  # the caller's channel → contact
         self._channels: dict[str, str] = {}  # and back, for a contact forgets the channel that left it
-        self._on_the_line: set[str] = set()  # contacts whose caller is there
+        self._on_the_line: set[str] = set()  # contacts that take a trunk
         self._refused: deque[str] = deque(maxlen=_REFUSED_MAX)  # channels
         self.strays = 0
 
@@ -81,13 +90,13 @@ class Switchboard:
 
     @property
     def trunks_in_use(self) -> int:
-        """How many callers are on the line."""
+        """How many callers are on the line or are being called."""
         return len(self._on_the_line)
 
     def reconfigure(self, site: Site) -> None:
         """The site changed: from now on it holds for who arrives, and for live contacts as far as they fit into it."""
         self._site = site
-        self._plan = contact_plan(site)
+        self._plan = self._planned(site)
         for session in self._sessions.values():
             if _fits(session.contact, self._plan):
                 session.replan(self._plan)
@@ -124,10 +133,14 @@ class Switchboard:
             log.warning("contact refused", contact=arrival.contact_id, why=arrival.refused)
             self._refused.append(caller.channel_id)
         session.begin(step, now)
+        if step.contact.phase is Phase.ENDED and arrival.refused is None:
+            self._forget(step.contact)  # a flow that lets go at once: there was no later step that could end it
 
-    def adopt(self, contact: Contact) -> ContactSession:
-        """Take up a contact that an earlier process left in the journal."""
+    def adopt(self, contact: Contact, begun: Flow | None = None) -> ContactSession:
+        """Take up a contact that an earlier process left; `begun` is the flow it is in, if that is not the site's."""
         session = self._open(contact)
+        if begun is not None:
+            session.keep_flow(begun)
         self._keep(session, contact.contact_id, contact.channel_id)
         return session
 
@@ -142,7 +155,8 @@ class Switchboard:
         contact_id = self._inbound.get(resource_id) or resource_id.partition(".")[0]
         session = self._sessions.get(contact_id)
         if session is not None:
-            session.tell(signal)
+            if not (isinstance(signal, CallerLeft) and _let_go_before(session.contact, resource_id)):
+                session.tell(signal)
             return
         if resource_id in self._refused:
             return
@@ -150,6 +164,8 @@ class Switchboard:
         if isinstance(signal, AgentAnswered):
             # The contact is closed and forgotten, yet somebody picked up: nobody else will let them go.
             self._telephony.submit(ask.HangUp(signal.leg_id, "answered_elsewhere"))
+        elif isinstance(signal, CustomerAnswered):
+            self._telephony.submit(ask.HangUp(signal.leg_id))
 
     def device(self, seen: DeviceSeen) -> None:
         """Phones are the floor's business."""
@@ -171,7 +187,7 @@ class Switchboard:
             session.tell(proposal)
 
     def inform(self, contact_id: str, signal: Signal) -> None:
-        """The floor withdrew an offer, took a step, showed a way out, or ended a wrap-up."""
+        """The floor withdrew an offer, took a step, showed a way out, or ended a wrap-up; or the world answered."""
         session = self._sessions.get(contact_id)
         if session is not None:
             session.tell(signal)
@@ -184,9 +200,22 @@ class Switchboard:
             journal=self._journal,
             telephony=self._telephony,
             tell_floor=self._tell_floor,
-            line_free=self._on_the_line.discard,
+            ask_world=self._ask_world,
+            line=self._line,
             forget=self._forget,
         )
+
+    def _planned(self, site: Site) -> Plan:
+        """What contacts need of the site; without a trunk to call out by, nobody is promised a call."""
+        plan = contact_plan(site)
+        return plan if self._dials_out else replace(plan, dial_out=None)
+
+    def _line(self, contact_id: str, taken: bool) -> None:
+        """A contact takes a trunk, or frees the one it had."""
+        if taken:
+            self._on_the_line.add(contact_id)
+        else:
+            self._on_the_line.discard(contact_id)
 
     def _why_refused(self, caller: CallerAtTheDoor, customer: CustomerCard | None) -> str | None:
         """Why this caller gets no trunk; None if they do. Who was answered before is never refused."""
@@ -204,7 +233,7 @@ class Switchboard:
 
     def _keep(self, session: ContactSession, contact_id: str, channel_id: str) -> None:
         self._sessions[contact_id] = session
-        if session.contact.channel_id:
+        if session.contact.on_a_trunk:
             self._on_the_line.add(contact_id)
         self._channels[contact_id] = channel_id
         self._inbound[channel_id] = contact_id
@@ -217,6 +246,11 @@ class Switchboard:
         channel_id = self._channels.pop(contact.contact_id)
         if self._inbound.get(channel_id) == contact.contact_id:
             del self._inbound[channel_id]
+
+
+def _let_go_before(contact: Contact, resource_id: str) -> bool:
+    """Whether this is the line that was let go to call the customer back, and they are on another one by now."""
+    return contact.callback is not None and resource_id not in {contact.contact_id, contact.channel_id}
 
 
 def _fits(contact: Contact, plan: Plan) -> bool:

@@ -34,6 +34,8 @@ from callcenter.entropy import Entropy
 from callcenter.feed.hub import Hub
 from callcenter.feed.tally import Tally
 from callcenter.floor import Floor
+from callcenter.flow_drafts import FlowDrafts
+from callcenter.flows import Flows
 from callcenter.live_site import LiveSite, Users
 from callcenter.ports import Append, Entry
 from callcenter.site_history import SiteHistory
@@ -192,6 +194,14 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
     recordings_dir = directory / "recordings"
     recordings_dir.mkdir()
     centers: list[Center] = []
+    live_site = LiveSite(
+        SITE,
+        folder=DEMO_SITE,
+        history=SiteHistory(directory / "sites"),
+        clock=clock,
+        journal=journal,
+        users=Users(_no_asterisk, lambda _: None, lambda _: seed(database_url, [])),
+    )
     backend = Backend(
         clock=clock,
         site=lambda: SITE,
@@ -201,14 +211,8 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
         hub=hub,
         health=lambda: centers[0].health,
         recordings_dir=recordings_dir,
-        live_site=LiveSite(
-            SITE,
-            folder=DEMO_SITE,
-            history=SiteHistory(directory / "sites"),
-            clock=clock,
-            journal=journal,
-            users=Users(_no_asterisk, lambda _: None, lambda _: seed(database_url, [])),
-        ),
+        live_site=live_site,
+        flows=Flows(live_site, FlowDrafts(directory / "drafts"), clock),
         customers=customers,
         trunks_in_use=lambda: centers[0].trunks_in_use,
         tally=tally,

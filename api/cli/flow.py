@@ -1,14 +1,18 @@
 """flow check, flow test, flow show: an IVR flow proved, rehearsed and drawn, before a caller meets it."""
 
+import asyncio
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from api.cli.output import Exit, err, out, say_json
+from callcenter.clock import AnchoredClock
+from callcenter.config.settings import load_settings
 from callcenter.config.site import Site, SiteError, load_site
 from callcenter.errors import CallCenterError
 from ivr.check import Surroundings, check
@@ -22,8 +26,9 @@ from ivr.sub_flows import link
 from ivr.turn import Facts
 
 DRAFT = "draft"
+DAYS = 7
 
-flow_cli = typer.Typer(help="IVR flows: check, test and draw them.", no_args_is_help=True)
+flow_cli = typer.Typer(help="IVR flows: check, test, draw; draft, publish, roll back.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="A flow (TOML).")]
 InSite = Annotated[
@@ -59,13 +64,17 @@ def check_command(file: File, site: InSite = None, as_json: AsJson = False) -> N
     raise typer.Exit(Exit.FINDING if mistakes else Exit.OK)
 
 
-@flow_cli.command("show", epilog="Example: callcenter flow show sites/mine/flows/main.toml --mermaid")
+@flow_cli.command("show", epilog="Example: callcenter flow show sites/mine/flows/main.toml --counts --from 2026-11-01")
 def show_command(
     file: File,
+    counts: Annotated[bool, typer.Option("--counts", help="With how often callers went which way.")] = False,
+    start: Annotated[str | None, typer.Option("--from", help="ISO 8601, else UTC; left out, the last 7 days.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Not included; left out, now.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only visits in this version.")] = None,
     as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Draw it in Mermaid's language (the default).")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw a flow: its nodes and the ways between them."""
+    """Draw a flow: its nodes and the ways between them; with --counts, how often they were taken."""
     if as_mermaid and as_json:
         raise typer.BadParameter("--mermaid draws for people, --json for programs: choose one")
     try:
@@ -76,10 +85,26 @@ def show_command(
     dangling = [f"no such node {node_id!r}" for node_id in unknown] or _dangling(flow)
     if dangling:
         raise FileError(file, dangling)
+    if counts:
+        raise typer.Exit(_draw_counts(flow, start, end, version, as_json=as_json))
+    if start or end or version:
+        raise typer.BadParameter("--from, --to and --version are for --counts")
     if as_json:
         say_json(as_data(flow))
     else:
         out().print(mermaid(flow), markup=False, end="")
+
+
+def _draw_counts(flow: Flow, start: str | None, end: str | None, version: str | None, *, as_json: bool) -> Exit:
+    from api.cli import flow_traffic  # noqa: PLC0415 - heavy, see the head of main
+
+    try:
+        until = datetime.fromisoformat(end) if end else datetime.fromtimestamp(AnchoredClock().now(), UTC)
+        since = datetime.fromisoformat(start) if start else until - timedelta(days=DAYS)
+    except ValueError as error:
+        raise typer.BadParameter(f"--from and --to: {error}; write 2026-11-20 or 2026-11-20T09:30") from error
+    since, until = (at if at.tzinfo else at.replace(tzinfo=UTC) for at in (since, until))
+    return asyncio.run(flow_traffic.draw(load_settings(), flow, flow_traffic.Asked(since, until, version, as_json)))
 
 
 @flow_cli.command("test", epilog="Example: callcenter flow test sites/mine/flows/tests/main.toml --ways-min 100")
@@ -99,7 +124,7 @@ def rehearse_command(
     wrong = [f"conversation[{n}].{m}" for n, each in enumerate(script.conversations, 1) for m in _unknown(each, whole)]
     if wrong:
         raise FileError(file, wrong)
-    played = [play(tested, each, _facts(each, whole)) for each in script.conversations]
+    played = [play(tested, each, facts_of(each, whole)) for each in script.conversations]
     walked = coverage(tested, (each.notes for each in played))
     share = 100.0 * walked.ways_walked / max(1, walked.ways)
     passed = not any(each.mistakes for each in played) and share >= ways_min
@@ -128,7 +153,8 @@ def _flow(file: Path, site: Site) -> Flow:
     except FlowError as error:
         raise FileError(file, error.mistakes) from error
     flows = {**site.flows, flow.id: flow}
-    around = Surroundings(site.languages, site.value_tiers, site.queues, site.calendars, site.prompts, flows)
+    names = (site.languages, site.value_tiers, site.queues, site.calendars, site.prompts)
+    around = Surroundings(*names, flows, agents=site.agents)
     mistakes = check(flow, around)
     if mistakes:
         raise FileError(file, mistakes)
@@ -173,7 +199,8 @@ def _unknown(conversation: Conversation, site: Site) -> list[str]:
     return [*found, *(f"closed_now: no such calendar {calendar!r}" for calendar in unknown)]
 
 
-def _facts(conversation: Conversation, site: Site) -> Facts:
+def facts_of(conversation: Conversation, site: Site) -> Facts:
+    """What the flow knows of the conversation's caller."""
     caller = conversation.caller
     return Facts(
         language=caller.language or site.default_language,
@@ -187,6 +214,8 @@ def _facts(conversation: Conversation, site: Site) -> Facts:
         open_case=caller.open_case,
         at_risk=caller.at_risk,
         zone=site.zone,
+        customer_id=caller.customer_id,
+        verified=caller.verified,
     )
 
 

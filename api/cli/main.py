@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from api.cli import credentials, doctor, flow, sites, upkeep
+from api.cli import credentials, doctor, flow_new, pins, sites, upkeep
 from api.cli.output import Exit, err, exit_code_of
 from callcenter.config.settings import Settings, load_settings
 from callcenter.errors import CallCenterError
@@ -42,7 +42,8 @@ for name, noun in (
     ("site", site_cli),
     ("journal", upkeep.journal_cli),
     ("audit", upkeep.audit_cli),
-    ("flow", flow.flow_cli),
+    ("flow", flow_new.flow_cli),
+    ("pin", pins.pin_cli),
 ):
     cli.add_typer(noun, name=name)
 

@@ -13,6 +13,7 @@ from sqlalchemy.types import Text
 
 from callcenter.db.engine import reaching
 from callcenter.db.estimates import Estimates
+from callcenter.db.flow_paths import FlowPaths
 from callcenter.db.migrate import day_of
 from callcenter.db.projections import AgentStateRow, ContactRow, RecordingRow, SegmentRow
 from callcenter.db.reports import Reports
@@ -115,6 +116,7 @@ class Queries:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self.reports = Reports(engine)
+        self.flow_paths = FlowPaths(engine)
         self.estimates = Estimates(engine)
 
     async def contacts(

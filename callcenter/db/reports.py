@@ -233,7 +233,12 @@ def _receipt(row: Mapping[Any, Any], stream: str, *, is_time: bool) -> tuple[str
 
 def contacts_of(wanted: ReportQuery, after: str = NO_ID) -> Iterator[dict[str, Any]]:
     """The bounds of each day of contacts that may tell something of this range, from the contact `after` on."""
-    for start, end in _parts(wanted.at[0] - CONTACT_S_MAX, wanted.at[-1]):
+    yield from contacts_between(wanted.at[0] - CONTACT_S_MAX, wanted.at[-1], after)
+
+
+def contacts_between(begin: float, until: float, after: str = NO_ID) -> Iterator[dict[str, Any]]:
+    """The bounds of each part of the contacts that began in this time, from the contact `after` on."""
+    for start, end in _parts(begin, until):
         first, last = _first_id(start), _first_id(end)
         if last > after:
             yield {"first": first, "last": last, "days": sorted({_instant(at).date() for at in (start, end)})}

@@ -43,6 +43,17 @@ MATRIX = {
     "GET /v1/site/history": (401, 403, 403, 200, 200),
     "POST /v1/site/apply": (401, 403, 403, 403, 200),
     "POST /v1/site/rollback": (401, 403, 403, 403, 422),
+    "GET /v1/flows": (401, 403, 403, 200, 200),
+    "GET /v1/flows/main": (401, 403, 403, 200, 200),
+    "PUT /v1/flows/main/draft": (401, 403, 403, 403, 200),
+    "GET /v1/flows/main/draft": (401, 403, 403, 200, 200),
+    "DELETE /v1/flows/main/draft": (401, 403, 403, 403, 200),
+    "POST /v1/flows/main/publish": (401, 403, 403, 403, 404),
+    "POST /v1/flows/main/rollback": (401, 403, 403, 403, 404),
+    "GET /v1/flows/nobody/versions": (401, 403, 403, 404, 404),
+    "GET /v1/flows/main/versions/0000000000000000": (401, 403, 403, 404, 404),
+    f"GET /v1/flows/main/paths?{A_DAY}": (401, 403, 403, 200, 200),
+    f"GET /v1/flows/main/paths/contacts?{A_DAY}&of=node": (401, 403, 403, 200, 200),
     "GET /v1/live": (401, 200, 200, 200, 200),
     "GET /v1/healthz": (200, 200, 200, 200, 200),
     "GET /v1/readyz": (200, 200, 200, 200, 200),
@@ -61,7 +72,11 @@ async def test_every_route_answers_every_role_as_the_table_says(center: Center, 
     [known] = (await center.json("GET", "/v1/customers?phone=%2B886910000001"))[1]["items"]
     method, path = route.split(" ")
     path = path.replace("{own}", own).replace("{customer}", known["customer_id"])
-    bodies = {"presence": {"presence": "available"}, "explain": {"dialed": "0800000100"}}
+    bodies = {
+        "presence": {"presence": "available"},
+        "explain": {"dialed": "0800000100"},
+        "draft": {"text": "start = 1"},
+    }
     body = bodies.get(path.rpartition("/")[2])
     for who, expected in zip(EVERYBODY, MATRIX[route], strict=True):
         async with center.request(method, path, who, json=body) as response:
@@ -80,6 +95,9 @@ async def test_the_matrix_covers_every_documented_route(center: Center) -> None:
         .replace("{own}", "{contact_id}")
         .replace("{customer}", "{customer_id}")
         .replace("agents/agent01", "agents/{agent_id}")
+        .replace("flows/main", "flows/{flow}")
+        .replace("flows/nobody", "flows/{flow}")
+        .replace("0000000000000000", "{version}")
         for route in MATRIX
     }
     assert documented <= shapes

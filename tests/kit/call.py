@@ -4,6 +4,7 @@ Instants are monotonic seconds (`time.monotonic`), so that a test can compare wh
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -154,9 +155,14 @@ class Call:
     def packets_received(self) -> int:
         return self.audio.heard.packets_received
 
-    def longest_gap_ms(self, since_at: float = 0.0) -> float:
-        """Longest time without audio between packets that arrived after `since_at`, in ms."""
-        return self.audio.heard.longest_gap_ms(since_at)
+    def longest_gap_ms(
+        self, since_at: float = 0.0, speaker: "Call | None" = None, *, until_at: float = math.inf
+    ) -> float:
+        """Longest time without audio between packets that arrived from `since_at` to `until_at`, in ms.
+
+        With the `speaker` on the other side, silences that their own phone made do not count.
+        """
+        return self.audio.heard.longest_gap_ms(since_at, tuple(speaker.audio.sent_at) if speaker else (), until_at)
 
     # --- doing ---
 

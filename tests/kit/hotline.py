@@ -11,6 +11,7 @@ import msgspec
 
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.telephony import Access
+from callcenter.clock import Clock
 from callcenter.companions.asterisk import AsteriskCompanion
 from callcenter.config.settings import Settings, load_settings
 from callcenter.config.site import Site, load_site
@@ -267,14 +268,16 @@ async def open_hotline(
     adapt: Callable[[Site], Awaitable[Sequence[str]]] | None = None,
     way: Access | None = None,
     second: SecondFolder | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Hotline]:
     """Run the call center until the block ends; a vital task that ends early fails the test.
 
-    `way` is how it reaches Asterisk, if not directly; `second` the second folder of recordings, if there is one.
+    `way` is how it reaches Asterisk, if not directly; `second` the second folder of recordings, if there is one;
+    `clock` another one than the machine's.
     """
     companion = asterisk.companion
     beside = Surroundings(database_url, way or access(companion), companion.recordings_dir, adapt, second=second)
-    center = CallCenter(settings or settings_for(var), site or brisk_site(), beside)
+    center = CallCenter(settings or settings_for(var), site or brisk_site(), beside, clock=clock)
     try:
         await center.open()
         running = asyncio.create_task(center.run(), name="call center")

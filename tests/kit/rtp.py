@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.kit.g711 import ALAW, Law
-from tests.kit.listener import Listener
+from tests.kit.listener import KEPT_MAX, Listener
 from tests.kit.sdp import Media
 from tests.kit.tones import RATE, tone
 from tests.kit.udp import Address, UdpSocket
@@ -57,6 +57,7 @@ class AudioStream:
     def __init__(self, host: str) -> None:
         self.heard = Listener()
         self.packets_sent = 0
+        self.sent_at: deque[float] = deque(maxlen=KEPT_MAX)
         self._socket = UdpSocket.even(host, self._arrived)
         self._media: Media | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -70,6 +71,7 @@ class AudioStream:
         self._digits: deque[str] = deque()
         self._digit_step = 0
         self._digits_done = asyncio.Event()
+        self.key_down_at = self.key_up_at = 0.0  # of the last digit: its first packet, and the first of its end
 
     @property
     def address(self) -> Address:
@@ -126,7 +128,8 @@ class AudioStream:
     def _arrived(self, datagram: bytes, _: Address) -> None:
         packet = unpack(datagram)
         if packet is not None:
-            self.heard.take(packet.payload_type, packet.seq, packet.timestamp, packet.payload)
+            at = self._socket.arrived_at
+            self.heard.take(packet.payload_type, packet.seq, packet.timestamp, packet.payload, at)
 
     def _render(self) -> None:
         law = self._media.law if self._media else ALAW
@@ -155,6 +158,10 @@ class AudioStream:
         """One 20 ms step of the digit in hand: its packets, the end three times, then a pause."""
         step, digit = self._digit_step, DIGITS.index(self._digits[0])
         self._digit_step += 1
+        if step == 0:
+            self.key_down_at = time.monotonic()
+        elif step == DIGIT_PACKETS:
+            self.key_up_at = time.monotonic()
         if step < DIGIT_PACKETS:
             self._send_event(digit, packets_into=step + 1, end=False)
         elif step == DIGIT_PACKETS:
@@ -183,6 +190,7 @@ class AudioStream:
         self._socket.send(pack(packet, self._source), self._media.address)
         self._seq = (self._seq + 1) & 0xFFFF
         self.packets_sent += 1
+        self.sent_at.append(time.monotonic())
 
 
 _seconds: dict[tuple[int, float, float], list[bytes]] = {}

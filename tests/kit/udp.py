@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import struct
+import time
 from collections.abc import Callable
 from typing import Final, Self
 
@@ -10,16 +12,24 @@ Deliver = Callable[[bytes, Address], None]
 
 READ_MAX: Final = 64  # datagrams taken per wake-up, so that one busy socket cannot starve the others
 EVEN_TRIES_MAX: Final = 64
+SO_TIMESTAMPNS: Final = 35  # Linux; Python has no name for it
+_STAMP: Final = struct.Struct("qq")
+_ANCILLARY: Final = socket.CMSG_SPACE(_STAMP.size)
 
 
 class UdpSocket:
-    """Delivers each datagram to one callback on the loop; `faults` keeps what the callback raised."""
+    """Delivers each datagram to one callback on the loop; `faults` keeps what the callback raised.
+
+    `arrived_at` is when the kernel got the datagram that is being delivered, in monotonic seconds: a test process that
+    was busy meanwhile sees it late, and must not take that for a silence on the line.
+    """
 
     def __init__(self, host: str, port: int, deliver: Deliver) -> None:
         self._deliver = deliver
         self._socket = _bound(host, port)
         self.faults: list[Exception] = []
         self.closed = False
+        self.arrived_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
@@ -59,9 +69,11 @@ class UdpSocket:
             if self.closed:  # the callback may close us
                 return
             try:
-                datagram, peer = self._socket.recvfrom(65_535)
+                datagram, ancillary, _, peer = self._socket.recvmsg(65_535, _ANCILLARY)
             except (BlockingIOError, ConnectionRefusedError):
                 return
+            seconds, nanoseconds = _STAMP.unpack(ancillary[0][2])
+            self.arrived_at = time.monotonic() - (time.time() - seconds - nanoseconds * 1e-9)
             try:
                 self._deliver(datagram, (peer[0], peer[1]))
             except Exception as error:  # noqa: BLE001  a bug of the kit: kept, and raised when its phone closes
@@ -72,6 +84,7 @@ def _bound(host: str, port: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         bound.setblocking(False)
         bound.bind((host, port))
     except OSError:
