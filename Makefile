@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test check demo bench lock asterisk asterisk-events prompts clean
+.PHONY: help run test check demo bench sim chaos lock asterisk asterisk-events prompts clean
 
 VAR := $(or $(CALLCENTER_VAR),var)
 VENV := .venv
@@ -24,7 +24,7 @@ run: $(RUN_STAMP) asterisk ## Set up what is missing, then run the hotline until
 	@exec $(BIN)/python -m api.cli run
 
 test: $(DEV_STAMP) asterisk ## All tests, with real Asterisk, PostgreSQL and SIPp
-	@asterisk-config/packages.sh sip-tester
+	@asterisk-config/packages.sh sip-tester espeak-ng sox
 	@echo "test: unit, property, contract and integration tests"
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
@@ -47,6 +47,12 @@ demo: $(RUN_STAMP) asterisk ## Simulated callers and agents on the real system, 
 bench: $(RUN_STAMP) asterisk ## Measure calls, delay and CPU against Asterisk's own queue; results in bench/results
 	@asterisk-config/packages.sh sip-tester
 	@exec $(BIN)/python -m bench
+
+chaos: $(DEV_STAMP) asterisk ## SEED=1 [MINUTES=5]: kill, hang, cut and fill real parts under calls; a checker judges
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5)
+
+sim: $(DEV_STAMP) ## SEEDS=1000 [FROM=0]: the real shell on virtual time; a failing seed is shrunk and its schedule printed
+	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),200) --from $(or $(FROM),0)
 
 asterisk: ## An Asterisk for this checkout: the machine's own, or one in a root under var/
 	@asterisk-config/provision.sh $(VAR)

@@ -78,6 +78,9 @@ def _of_health(health: Health) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "callcenter_contacts_lost", "Contacts closed at the start, their state being lost", health.contacts_lost
     )
+    yield CounterMetricFamily(
+        "callcenter_drift_mended", "Signals of Asterisk that were lost on a healthy connection", health.drift_mended
+    )
     yield from _of_recordings(health.recordings)
 
 

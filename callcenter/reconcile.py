@@ -4,7 +4,7 @@ Asterisk never repeats an event. So the truth is asked for, and the contacts hea
 ordinary mailboxes, as if it had just happened. Nothing here acts; it only finds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from callcenter.contact import signals as sig
@@ -14,7 +14,7 @@ from callcenter.ports import CallerAtTheDoor, ChannelSeen
 
 @dataclass(slots=True)
 class Findings:
-    """What a reconcile found.
+    """What a reconcile, or a look beside the running service (drift.py), found.
 
     `lost`: signals by contact, in order. `arrivals`: callers in our hands that no contact knows. `stray_legs`,
     `stray_bridges`: ours by their id, of no live contact.
@@ -30,15 +30,43 @@ class Findings:
         """How many differences there were; 0 in a healthy service."""
         return len(self.lost) + len(self.arrivals) + len(self.stray_legs) + len(self.stray_bridges)
 
+    def also_in(self, earlier: "Findings") -> "Findings":
+        """What an earlier look found already."""
+        known = {caller.channel_id for caller in earlier.arrivals}
+        return Findings(
+            lost=[each for each in self.lost if each in earlier.lost],
+            arrivals=[caller for caller in self.arrivals if caller.channel_id in known],
+            stray_legs=[leg_id for leg_id in self.stray_legs if leg_id in earlier.stray_legs],
+            stray_bridges=[bridge_id for bridge_id in self.stray_bridges if bridge_id in earlier.stray_bridges],
+        )
 
-def compare(contacts: Iterable[Contact], channels: Sequence[ChannelSeen], bridges: Sequence[str]) -> Findings:
-    """The differences between our live contacts and Asterisk's channels and bridges."""
+    def told(self) -> list[str]:
+        """Each difference as one line."""
+        return [
+            *(f"{contact_id}: {signal}" for contact_id, signal in self.lost),
+            *(f"{caller.channel_id}: a caller without a contact" for caller in self.arrivals),
+            *(f"{leg_id}: a leg without a contact" for leg_id in self.stray_legs),
+            *(f"{bridge_id}: a bridge without a contact" for bridge_id in self.stray_bridges),
+        ]
+
+
+def compare(
+    contacts: Iterable[Contact],
+    channels: Sequence[ChannelSeen],
+    bridges: Sequence[str],
+    *,
+    ending: Collection[str] = (),
+) -> Findings:
+    """The differences between our live contacts and Asterisk's channels and bridges.
+
+    `ending`: channels whose end is about to be told by an event, which knows who ended it and why.
+    """
     found = Findings()
     seen = {channel.channel_id: channel for channel in channels}
     known_channels: set[str] = set()
     known_bridges: set[str] = set()
     for contact in contacts:
-        known_channels |= _compare_contact(contact, seen, found)
+        known_channels |= _compare_contact(contact, seen, found, ending)
         if contact.talk is not None:
             known_bridges.add(contact.talk.bridge_id)
     for channel in channels:
@@ -47,35 +75,51 @@ def compare(contacts: Iterable[Contact], channels: Sequence[ChannelSeen], bridge
         if channel.role == "caller" and channel.in_stasis:
             arrival = CallerAtTheDoor(channel.channel_id, channel.dialed, channel.caller, "", answered=channel.up)
             found.arrivals.append(arrival)
-        elif channel.role == "agent":
+        elif channel.role in {"agent", "customer"}:
             found.stray_legs.append(channel.channel_id)
     found.stray_bridges = [bridge_id for bridge_id in bridges if bridge_id not in known_bridges]
     return found
 
 
-def _compare_contact(contact: Contact, seen: dict[str, ChannelSeen], found: Findings) -> set[str]:
+def _compare_contact(
+    contact: Contact, seen: dict[str, ChannelSeen], found: Findings, ending: Collection[str]
+) -> set[str]:
     """Add what this contact missed; the ids of the channels that are its own."""
     own: set[str] = set()
-    if contact.talk is not None:
-        own.add(contact.talk.leg_id)
-        if contact.talk.leg_id not in seen:
-            found.lost.append((contact.contact_id, sig.AgentLegEnded(contact.talk.leg_id)))
-        elif contact.channel_id in seen and _apart(contact.talk, seen[contact.channel_id], seen[contact.talk.leg_id]):
-            found.lost.append((contact.contact_id, sig.LegsApart(contact.talk.leg_id)))
-    for offer in contact.offers:
-        leg_id = offer.offer_id
-        own.add(leg_id)
-        if leg_id not in seen:
-            found.lost.append((contact.contact_id, sig.AgentLegEnded(leg_id)))
-        elif seen[leg_id].in_stasis:
-            found.lost.append((contact.contact_id, sig.AgentAnswered(leg_id)))
+
+    def lost(resource_id: str, signal: sig.Signal) -> None:
+        if resource_id not in ending:
+            found.lost.append((contact.contact_id, signal))
+
     if contact.channel_id:
         own.add(contact.channel_id)
         caller = seen.get(contact.channel_id)
         if caller is None or not caller.in_stasis:
-            by = "unknown" if caller is None else "fallback"
-            found.lost.insert(0, (contact.contact_id, sig.CallerLeft(by)))
+            lost(contact.channel_id, sig.CallerLeft("unknown" if caller is None else "fallback"))
+    if contact.talk is not None:
+        own.add(contact.talk.leg_id)
+        if contact.talk.leg_id not in seen:
+            lost(contact.talk.leg_id, sig.AgentLegEnded(contact.talk.leg_id))
+        elif contact.channel_id in seen and _apart(contact.talk, seen[contact.channel_id], seen[contact.talk.leg_id]):
+            lost(contact.talk.leg_id, sig.LegsApart(contact.talk.leg_id))
+    for leg_id, ended, answered in _phones(contact):
+        own.add(leg_id)
+        if leg_id not in seen:
+            lost(leg_id, ended)
+        elif seen[leg_id].in_stasis and answered is not None:
+            lost(leg_id, answered)
     return own
+
+
+def _phones(contact: Contact) -> Iterator[tuple[str, sig.Signal, sig.Signal | None]]:
+    """The legs that ring for the contact, each with its end and its answer; an agent who waits has answered already."""
+    for offer in contact.offers:
+        yield offer.offer_id, sig.AgentLegEnded(offer.offer_id), sig.AgentAnswered(offer.offer_id)
+    callback = contact.callback
+    if callback is not None and callback.agent_leg is not None:
+        yield callback.agent_leg, sig.AgentLegEnded(callback.agent_leg), None
+    if callback is not None and callback.leg_id is not None:
+        yield callback.leg_id, sig.CustomerLegEnded(callback.leg_id), sig.CustomerAnswered(callback.leg_id)
 
 
 def _apart(talk: Talk, caller: ChannelSeen, leg: ChannelSeen) -> bool:

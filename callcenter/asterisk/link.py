@@ -80,6 +80,11 @@ class Link:
         self._yields = False
         self._take_back = asyncio.Event()
 
+    @property
+    def waiting(self) -> Sequence[Event | Unknown]:
+        """What was heard while syncing and is not handed on yet."""
+        return self._buffer
+
     def let_yield(self) -> None:
         """From now on a process that takes the application over is our successor: YIELDED, not AppReplaced."""
         self._yields = True

@@ -45,8 +45,13 @@ class Phones:
         self,
         contacts: Callable[[], Awaitable[Sequence[Contact]]],
         online: Callable[[], Awaitable[Collection[str]]],
-    ) -> None:
-        """Take fresh lists (of addresses, of desks online), tell every desk once, then what was heard meanwhile."""
+        *,
+        news_only: bool = False,
+    ) -> int:
+        """Take fresh lists (of addresses, of desks online), tell every desk once, then what was heard meanwhile.
+
+        With `news_only`, only desks that are not as we believed are told. Returns how many those were.
+        """
         self._meanwhile = []
         try:
             known, desks_online = await contacts(), await online()
@@ -59,10 +64,12 @@ class Phones:
                 self._reachable.setdefault(contact.endpoint, set()).add(contact.uri)
         registered = {contact.endpoint for contact in known}
         self._reachable |= {desk: {_FIXED} for desk in sorted(desks_online) if desk not in registered}
-        for desk in sorted(before | set(self._reachable)):
+        news = before ^ set(self._reachable)
+        for desk in sorted(news if news_only else before | set(self._reachable)):
             self._seen(DeviceSeen(desk, desk in self._reachable))
         for event in meanwhile:
             self.heard(event)
+        return len(news)
 
     def _note(self, desk: str, uri: str, status: str) -> None:
         addresses = self._reachable.setdefault(desk, set())

@@ -17,13 +17,15 @@ from typing import Any
 from callcenter.asterisk.ami import AmiClient
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.decode import Unknown
-from callcenter.asterisk.events import Channel, Event
+from callcenter.asterisk.events import ChannelHangupRequest, Event
 from callcenter.asterisk.faults import LinkDown, Refused, TelephonyTimeout, Unreachable
 from callcenter.asterisk.leases import Leases
 from callcenter.asterisk.link import Link, LinkState
 from callcenter.asterisk.phones import Phones
 from callcenter.asterisk.requests import Requests
-from callcenter.asterisk.translate import ALLOWED, Addressed, LeftStasis, Stranger, Translator, is_leg, is_ours
+from callcenter.asterisk.sayings import Sayings
+from callcenter.asterisk.translate import ALLOWED, Addressed, LeftStasis, Stranger, Translator, channel_seen, is_ours
+from callcenter.asterisk.unheeded import Unheeded
 from callcenter.contact.commands import DropBridge, HangUp, Say, TelephonyCommand, lanes, subject
 from callcenter.contact.signals import CommandFailed, PromptEnded
 from callcenter.errors import ChannelGone, TelephonyError
@@ -49,7 +51,10 @@ _CROSSED = frozenset({400, 409, 412, 422})
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where one Asterisk is and how to log in; `ari_url` ends in /ari, `sounds` is the prompts' folder over there."""
+    """Where one Asterisk is and how to log in; `ari_url` ends in /ari, `sounds` is the prompts' folder over there.
+
+    `trunk` is where it sends the calls that we make (`requests.dial_string`); None: it makes none.
+    """
 
     ari_url: str
     ari_user: str
@@ -59,6 +64,7 @@ class Access:
     ami_user: str
     ami_password: str = field(repr=False)
     sounds: str
+    trunk: str | None = None
 
 
 class AsteriskTelephony:
@@ -93,7 +99,9 @@ class AsteriskTelephony:
             on_state=self._ami_state,
         )
         self._leases = Leases(self._ami, lease_s=lease_s)
-        self._requests = Requests(self._ari, self._ami, self._leases, sounds=access.sounds, recordings=recordings)
+        self._requests = Requests(
+            self._ari, self._ami, self._leases, sounds=access.sounds, recordings=recordings, trunk=access.trunk
+        )
         self._translator = Translator()
         self._link = Link(
             self._ari,
@@ -107,9 +115,12 @@ class AsteriskTelephony:
         self._group: asyncio.TaskGroup | None = None
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._in_flight = 0
-        self._said: dict[str, bool] = {}  # playbacks whose end we did not hear → whether Asterisk took them
+        self._sayings = Sayings(asyncio.get_running_loop().time)
         self._rng = rng
         self._sockets: asyncio.Task[None] | None = None
+        self._unheeded = Unheeded()
+        self._learning = asyncio.Lock()
+        self.syncs = 0
 
     async def run(self) -> None:
         """Hold both connections and the leases: a vital task. Ends with an error: see Link.run, AmiClient.run."""
@@ -127,6 +138,11 @@ class AsteriskTelephony:
     def state(self) -> LinkState:
         """How far we are with Asterisk's events and requests."""
         return self._link.state
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether events come to us and commands may leave."""
+        return self._link.state is LinkState.UP
 
     @property
     def ami_up(self) -> bool:
@@ -172,6 +188,7 @@ class AsteriskTelephony:
             log.info("command after the end", extra={"command": type(command).__name__})
             return
         self.counts[f"command.{type(command).__name__}"] += 1
+        self._unheeded.asked(command)
         if self._in_flight >= IN_FLIGHT_MAX:
             self._failed(command, "too many commands in flight")
             return
@@ -185,6 +202,17 @@ class AsteriskTelephony:
         for lane in touched:
             self._tails[lane] = task
         task.add_done_callback(partial(self._out, touched))
+
+    def under_way(self, resource_id: str) -> bool:
+        """Whether a command that touches this channel or bridge has not been answered yet."""
+        return resource_id in self._tails
+
+    def ask_again(self) -> Collection[str]:
+        """Ask once more what failed and nobody else would ask again; the channels that are to end or to leave."""
+        commands = self._unheeded.take()
+        for command in commands:
+            self.submit(command)
+        return self._unheeded.leaving(commands)
 
     def clear(self, legs: Iterable[str], bridges: Iterable[str]) -> None:
         """End what a reconcile found to belong to nobody."""
@@ -208,10 +236,10 @@ class AsteriskTelephony:
                 async with asyncio.timeout(GATE_S):
                     await self._up.wait()
             if isinstance(command, Say):
-                self._said[command.playback_id] = False
+                self._sayings.asked(command.playback_id)
             await self._requests.carry_out(command)
-            if isinstance(command, Say) and command.playback_id in self._said:
-                self._said[command.playback_id] = True
+            if isinstance(command, Say):
+                self._sayings.taken(command.playback_id)
         except ChannelGone:
             self._failed(command, "gone", gone=True)
         except Unreachable:
@@ -231,8 +259,10 @@ class AsteriskTelephony:
     def _failed(self, command: TelephonyCommand, reason: str, *, gone: bool = False) -> None:
         name = type(command).__name__
         about = subject(command)
-        self._said.pop(about, None)
+        self._sayings.over(about)
         self.counts[f"failed.{name}"] += 1
+        if not gone:
+            self._unheeded.failed(command)
         log.info("command failed", extra={"command": name, "resource": about, "reason": reason})
         self.sink.signal(about, CommandFailed(name, about, reason, gone=gone))
 
@@ -246,7 +276,7 @@ class AsteriskTelephony:
                     self.counts[f"unknown.{event.kind}"] += 1
                     log.debug("unknown event", extra={"kind": event.kind, "why": event.why})
             case Addressed(resource_id, signal):
-                self._said.pop(resource_id, None)
+                self._sayings.over(resource_id)
                 self.sink.signal(resource_id, signal)
             case LeftStasis(channel_id, signal):
                 self._leases.forget(channel_id)
@@ -276,6 +306,21 @@ class AsteriskTelephony:
         """Ids of the live bridges that carry an id of ours, sorted."""
         return sorted(one.id for one in await self._ari.bridges() if is_ours(one.id))
 
+    def soon_told(self) -> Collection[str]:
+        """Channels whose end waits to be handed on, and says more of it than a look could."""
+        return {event.channel.id for event in self._link.waiting if isinstance(event, ChannelHangupRequest)}
+
+    async def silent(self, older_than_s: float) -> Sequence[str]:
+        """Prompts taken so long ago at least whose end we did not hear, and that do not play any more."""
+        return await self._sayings.silent(self._ari.plays, older_than_s)
+
+    def tell_ended(self, playbacks: Iterable[str]) -> int:
+        """These ended and nobody heard it: their callers would wait in silence for what comes next; how many."""
+        unheard = [playback_id for playback_id in playbacks if self._sayings.over(playback_id)]
+        for playback_id in unheard:
+            self.sink.signal(playback_id, PromptEnded(playback_id))
+        return len(unheard)
+
     # The connections -------------------------------------------------------------------------------
 
     async def _connected(self) -> None:
@@ -285,13 +330,8 @@ class AsteriskTelephony:
         if version >= SOCKETS_SINCE and self._sockets is None:
             self._sockets = self._spawn(self._ari.keep_sockets(self._rng), "sockets for requests")
         await self.reconcile()
-        await self._hear_ends()
-
-    async def _hear_ends(self) -> None:
-        """Prompts that ended while nobody heard it, or their callers would wait in silence for what comes next."""
-        for playback_id in [playback_id for playback_id, taken in self._said.items() if taken]:
-            if not await self._ari.plays(playback_id) and self._said.pop(playback_id, False):
-                self.sink.signal(playback_id, PromptEnded(playback_id))
+        self.tell_ended(await self.silent(0.0))
+        self.syncs += 1
 
     def _link_state(self, state: LinkState) -> None:
         if state in {LinkState.UP, LinkState.YIELDED}:
@@ -304,9 +344,9 @@ class AsteriskTelephony:
         log.info("ami link", extra={"up": up})
         if up:
             self._leases.hurry()
-            self._spawn(self._relearn_phones(), "relearn phones")
+            self._spawn(self.relearn_phones(), "relearn phones")
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any] | None:
         """A task beside the vital ones; None while they end, for then nothing new begins."""
         if self._group is not None:
             try:
@@ -319,12 +359,17 @@ class AsteriskTelephony:
     async def _desks_online(self) -> Collection[str]:
         return {one.resource for one in await self._ari.endpoints() if one.state == "online"}
 
-    async def _relearn_phones(self) -> None:
+    async def relearn_phones(self, *, news_only: bool = False) -> int:
+        """Ask for all phones; tell of each, or of those that were not as we believed; how many those were."""
+        if not self._ami.up:
+            return 0
         try:
-            await self._phones.relearn(self._ami.pjsip_contacts, self._desks_online)
+            async with self._learning:
+                return await self._phones.relearn(self._ami.pjsip_contacts, self._desks_online, news_only=news_only)
         except TelephonyError as error:
             # Lost again already: the next connection asks anew.
             log.warning("phones not learned", extra={"cause": str(error)})
+            return 0
 
 
 def version_of(text: str) -> tuple[int, ...]:
@@ -338,23 +383,3 @@ def version_of(text: str) -> tuple[int, ...]:
         if digits != part:
             break
     return tuple(numbers)
-
-
-def channel_seen(channel: Channel, app: str) -> ChannelSeen:
-    """A channel in our words; its role is '' when it has nothing to do with us."""
-    variables = channel.channelvars or {}
-    contact_id = str(variables.get("CC_CONTACT") or "")
-    app_data = channel.dialplan.app_data.split(",")
-    in_stasis = channel.dialplan.app_name == "Stasis" and app_data[0] == app
-    came_in = in_stasis and app_data[1:2] == ["in"]
-    # By id and arguments before the variable: a caller whom we lost before TakeCall carries no variables yet.
-    role = "agent" if is_leg(channel.id) else "caller" if came_in else str(variables.get("CC_ROLE") or "")
-    return ChannelSeen(
-        channel_id=channel.id,
-        contact_id=contact_id,
-        role=role,
-        in_stasis=in_stasis,
-        up=channel.state == "Up",
-        dialed=app_data[2] if came_in and len(app_data) > 2 else channel.dialplan.exten,
-        caller=channel.caller.number,
-    )

@@ -18,13 +18,15 @@ from callcenter.db.journal_file import JournalFile
 from callcenter.db.journal_status import LOOK_EVERY_S, Room, tell
 from callcenter.db.stored import Stored
 from callcenter.errors import JournalError
-from callcenter.ports import Append, Entry
+from callcenter.ports import Append, Entry, StateChange
 
 APPENDS_WAITING_MAX = 50_000  # beyond this the disk is far too slow; refuse rather than grow
 COMMIT_APPENDS_MAX = 1_000  # one transaction's share of them
 LINGER_S = 0.01  # how long observations wait for company; what somebody waits for never does
 TAIL_EVENTS_MAX = 20_000  # committed events kept in memory, so that the writer seldom reads the file
 CLOSE_WAIT_S = 30.0
+PROBE_EVERY_S = 1.0  # how often a disk that failed is asked whether it works again
+PROBE_BYTES = 1_000_000  # a small write may find room in pages that are there already
 
 # What can be wrong with an append itself; anything else sqlite3 says is the disk's fault and ends the journal.
 REFUSED = (
@@ -86,6 +88,7 @@ class SqliteJournal:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next_look: asyncio.TimerHandle | None = None
+        self._failing = asyncio.Event()
 
     async def open(self) -> None:
         """Open or create the file and bump the epoch; raises JournalError with cause and fix."""
@@ -110,6 +113,22 @@ class SqliteJournal:
         if self._next_look is not None:
             self._next_look.cancel()
         await self._end_thread(self.file.close)
+
+    async def run(self) -> None:
+        """Nothing, while all is well: a vital task. Raises JournalError when a disk that failed takes writes again.
+
+        What lives in memory is ahead of what was written, so only a new process, which begins from there, can go on;
+        while the disk fails, it could not either.
+        """
+        await self._failing.wait()
+        while True:
+            await asyncio.sleep(PROBE_EVERY_S)
+            try:
+                await self._ask(self._thread_probe)
+            except sqlite3.Error as error:
+                log.warning("the journal's disk still fails", extra={"error": str(error)})
+            else:
+                raise JournalError(f"journal {self.path} could not be written and can be again: start anew from it")
 
     def append(self, item: Append) -> None:
         """Write soon, in order of calls; never blocks. Raises JournalError when unwritable, closed or full."""
@@ -214,6 +233,7 @@ class SqliteJournal:
         self._waiting -= count
         if self._fault is None:
             self._fault = error
+            self._failing.set()
             log.critical("journal unwritable", extra={"error": str(error)})
             self._guarded(lambda: self._on_failure(error))
 
@@ -241,6 +261,10 @@ class SqliteJournal:
             level = logging.INFO if status.room is Room.PLENTY else logging.ERROR
             extra = {"room": status.room.value, "free_bytes": status.free_bytes, "held_bytes": status.bytes}
             log.log(level, "room for the journal changed", extra=extra)
+
+    def _thread_probe(self) -> None:
+        for state in (bytes(PROBE_BYTES), None):
+            self.file.write([Append((), (StateChange("probe", state),))])
 
     def _thread_run(self) -> None:
         while True:

@@ -155,7 +155,11 @@ class Relay:
         self.flowing.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(*self._to)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._to)
+        except OSError:  # nobody is there: whoever comes to us is told so
+            writer.close()
+            return
         self._writers |= {writer, far_writer}
         pumps = [asyncio.create_task(self._pump(*pair)) for pair in ((reader, far_writer), (far_reader, writer))]
         self._pumps.update(pumps)

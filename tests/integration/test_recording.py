@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from callcenter.contact.model import Phase
+from callcenter.contact.signals import CommandFailed
 from recordings.stereo import Span, open_stereo
 from tests.integration.conftest import Figure
 from tests.kit.behaviour import Answer, RingForEver
@@ -94,6 +95,29 @@ async def test_the_recording_has_the_caller_left_the_agent_right_and_the_length_
     assert data(one(story, "recording.stopped"))["duration_s"] == pytest.approx(audio.duration_s, abs=0.5)
     (row,) = await hotline.center.queries.recordings(contact_id)
     assert row.recording_id == recording_id
+
+
+async def test_whom_no_agent_can_be_joined_with_is_not_recorded_on_in_the_fallback(
+    hotline: Hotline, trunk: Phone, phones: Mapping[str, Phone]
+) -> None:
+    phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
+    await hotline.log_in(phones["agent01"], "agent01")
+    call, desk = await hotline.talk(trunk, phones["agent01"])
+    contact = await hotline.until_phase(Phase.TALKING)
+    assert contact.talk is not None
+    refused = CommandFailed("Join", contact.talk.bridge_id, "500")
+    hotline.center.switchboard.signal(contact.talk.bridge_id, refused)
+    await desk.ended()
+    await call.hears_sound()  # the fallback asks for patience
+    await hotline.written()
+    started = data(one(await hotline.story(contact.contact_id), "recording.started"))
+    files = [hotline.center.recordings_dir / str(started[f"{side}_file"]) for side in ("caller", "agent")]
+    sizes = [file.stat().st_size for file in files]
+    await asyncio.sleep(1.0)
+    assert call.is_up
+    assert [file.stat().st_size for file in files] == sizes
+    await call.hang_up()
+    await hotline.nothing_left()
 
 
 async def test_an_answer_cuts_the_announcement_at_once(

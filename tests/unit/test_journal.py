@@ -166,6 +166,25 @@ async def test_a_disk_that_recovers_does_not_leave_a_gap(tmp_path: Path) -> None
     assert [entry.seq for _, entry in ours.committed] == [1]
 
 
+async def test_a_disk_that_works_again_ends_the_process_for_only_a_new_one_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "PROBE_EVERY_S", 0.01)
+    async with watched(tmp_path / "j") as ours:
+        await ours.append(event("contact/a", 1))
+        running = asyncio.create_task(ours.journal.run())
+        database = ours.journal.file._db
+        await ours.journal._ask(lambda: database.execute("PRAGMA max_page_count = 1").fetchall())
+        ours.journal.append(Append((event("contact/a", 2, data=b'"' + b"x" * 50_000 + b'"'),)))
+        await until(lambda: bool(ours.failures))
+        await asyncio.sleep(0.1)
+        assert not running.done(), "the disk fails still"
+        await ours.journal._ask(lambda: database.execute("PRAGMA max_page_count = 100000").fetchall())
+        with pytest.raises(JournalError, match="start anew"):
+            await asyncio.wait_for(running, 5.0)
+        assert await ours.journal.live_states() == {}, "nothing is left of the asking"
+
+
 async def test_a_full_inbox_refuses_instead_of_growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "APPENDS_WAITING_MAX", 10)
     async with watched(tmp_path / "j") as ours:

@@ -6,7 +6,21 @@ from callcenter.contact import signals as sig
 from callcenter.contact.model import Phase
 from callcenter.ports import CallerAtTheDoor, ChannelSeen
 from callcenter.reconcile import compare
-from tests.contacts import BOTH_RINGING, CALLER, HISTORIES, ID, OFFER, OTHER_OFFER, RINGING, TALKING, after
+from tests.contacts import (
+    AGENT_WAITS,
+    BOTH_RINGING,
+    CALLED,
+    CALLER,
+    DIALED,
+    HISTORIES,
+    ID,
+    OFFER,
+    OTHER_OFFER,
+    PROMISED,
+    RINGING,
+    TALKING,
+    after,
+)
 
 BRIDGE = f"{ID}.b1"
 
@@ -85,3 +99,28 @@ def test_two_who_should_talk_and_are_not_in_their_bridge_are_told_so() -> None:
         assert found.lost == [(ID, sig.LegsApart(OFFER))]
     gone = compare([talking], [caller(in_stasis=False, **apart), leg(**apart)], [])
     assert gone.lost == [(ID, sig.CallerLeft("fallback"))]
+
+
+def called(**changes: object) -> ChannelSeen:
+    """The leg of a customer whom we call, as it rings."""
+    seen = ChannelSeen(CALLED, ID, "customer", in_stasis=False, up=False, dialed="", caller="")
+    return replace(seen, **changes)  # type: ignore[arg-type]
+
+
+def test_a_customer_who_is_being_called_and_the_agent_who_waits_are_looked_for() -> None:
+    waiting = after(*AGENT_WAITS)
+    assert compare([waiting], [called(), leg()], []).count == 0
+    assert compare([waiting], [called(in_stasis=True, up=True), leg()], []).lost == [(ID, sig.CustomerAnswered(CALLED))]
+    assert compare([waiting], [leg()], []).lost == [(ID, sig.CustomerLegEnded(CALLED))]
+    assert compare([waiting], [called()], []).lost == [(ID, sig.AgentLegEnded(OFFER))]
+
+
+def test_who_waits_to_be_called_back_has_nobody_on_the_line_to_miss() -> None:
+    assert compare([after(*PROMISED)], [], []).count == 0
+
+
+def test_a_called_customer_of_no_contact_is_a_stray_and_one_who_picked_up_a_caller() -> None:
+    assert compare([], [called(in_stasis=True)], []).stray_legs == [CALLED]
+    there = after(*DIALED, sig.CustomerAnswered(CALLED))
+    assert compare([there], [called(in_stasis=True)], []).count == 0
+    assert compare([there], [], []).lost == [(ID, sig.CallerLeft("unknown"))]

@@ -20,6 +20,7 @@ class World:
     appended: list[Append] = field(default_factory=list)
     submitted: list[ask.TelephonyCommand] = field(default_factory=list)
     floor: list[ask.FloorCommand] = field(default_factory=list)
+    asked: list[ask.AskWorld] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
     forgotten: list[Contact] = field(default_factory=list)
 
@@ -50,7 +51,8 @@ class World:
             journal=self,
             telephony=self,
             tell_floor=self.floor.append,
-            line_free=self.freed.append,
+            ask_world=self.asked.append,
+            line=lambda contact_id, taken: None if taken else self.freed.append(contact_id),
             forget=self.forgotten.append,
         )
         session.begin(step, 100.0)
@@ -121,7 +123,8 @@ async def test_a_caller_who_is_refused_hears_a_busy_tone_and_leaves_nothing_behi
         journal=world,
         telephony=world,
         tell_floor=world.floor.append,
-        line_free=world.freed.append,
+        ask_world=world.asked.append,
+        line=lambda contact_id, taken: None if taken else world.freed.append(contact_id),
         forget=world.forgotten.append,
     )
     session.begin(step, 100.0)

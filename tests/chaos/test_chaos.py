@@ -1,0 +1,42 @@
+"""A short selection of faults on real parts: nobody is dropped, nothing is lost, nothing is doubled."""
+
+import os
+
+import pytest
+
+from tests.chaos.plan import FAULTS, drawn
+from tests.chaos.run import run
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="a disk of its own has to be mounted"),
+]
+
+# Every fault once, in two portions: `make chaos` plays as many as you like.
+PORTIONS = {
+    "who decides": ("service_kill", "service_hang", "handover", "journal_full"),
+    "what it rests on": ("asterisk_kill", "ari_cut", "ari_stall", "ami_cut", "postgres_stop", "postgres_kill"),
+}
+SEED = 20261122
+LASTS_S = {"who decides": 60.0, "what it rests on": 85.0}
+
+
+@pytest.mark.parametrize("portion", PORTIONS)
+async def test_nobody_is_dropped_and_nothing_is_lost_or_doubled_whatever_fails(portion: str) -> None:
+    kinds = PORTIONS[portion]
+    plan = drawn(SEED, LASTS_S[portion], kinds=kinds)
+    assert {fault.what for fault in plan.faults} == set(kinds), "each fails once at least"
+    verdict = await run(plan)
+    assert verdict.findings == [], "\n".join([*plan.lines(), *verdict.findings])
+    assert verdict.figures["talks"] > 5, "somebody talked"
+
+
+def test_the_selection_has_every_fault() -> None:
+    assert sorted(kind for kinds in PORTIONS.values() for kind in kinds) == sorted(FAULTS)
+
+
+def test_a_seed_draws_the_same_schedule_each_time() -> None:
+    assert drawn(7, 300.0) == drawn(7, 300.0)
+    assert drawn(7, 300.0).faults != drawn(8, 300.0).faults
+    lines = drawn(7, 300.0).lines()
+    assert all(any(fault.what in line for line in lines) for fault in drawn(7, 300.0).faults)

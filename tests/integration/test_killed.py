@@ -1,0 +1,109 @@
+"""SIGKILL of the whole service process, with callers everywhere: none is dropped, and the next process has them all."""
+
+import time
+from collections.abc import Mapping
+
+import pytest
+
+from tests.integration.conftest import Figure
+from tests.kit.behaviour import Answer
+from tests.kit.hotline import AGENT_HZ, CALLER_HZ, MENU, VIP, data, hear_each_other, one, outcomes
+from tests.kit.phone import Phone
+from tests.kit.service import Service
+
+pytestmark = pytest.mark.integration
+
+KILLS = 3
+CONTROL_BACK_MAX_S = 30.0  # 5 s on a quiet machine, see the figure; a busy one takes 10 s to load the program
+# "No dead air > 1 s" is what is promised to who hears Asterisk itself (RELIABILITY.md A6, rows 2 and 7). That the audio
+# of a talk has no gap > 100 ms is a bar of a quiet machine: bench/killed.py measures it.
+GAP_MS_MAX = 1000.0
+TALKER, WAITER, CHOOSER = "0912000001", "0912000002", "0912000003"
+
+
+async def test_a_killed_service_drops_nobody_and_its_successor_has_control_of_all(
+    service: Service, trunk: Phone, phones: Mapping[str, Phone], figure: Figure
+) -> None:
+    for agent_id in ("agent01", "agent02"):
+        phones[agent_id].behaviour = Answer(tone_hz=AGENT_HZ)
+        await phones[agent_id].register()
+    await service.start()
+    await service.log_in("agent01")
+    talking = trunk.call(VIP, caller=TALKER, tone_hz=CALLER_HZ)
+    desk = await phones["agent01"].next_call()
+    await hear_each_other(talking, desk)
+    waiting = trunk.call(VIP, caller=WAITER, tone_hz=CALLER_HZ)
+    choosing = trunk.call(MENU, caller=CHOOSER, tone_hz=CALLER_HZ)
+    (queued,) = await service.until_waiting(1)
+    queued_at = time.monotonic() - float(queued["wait_s"])
+    await choosing.hears_sound()
+    heard_from = await waiting.hears_sound()
+    talked_from = time.monotonic()
+    for _ in range(KILLS):
+        await service.kill()
+        died_at = time.monotonic()
+        await hear_each_other(talking, desk)
+        await service.start()
+        back_s = time.monotonic() - died_at
+        figure("controls are back after a kill, s", back_s)
+        assert back_s < CONTROL_BACK_MAX_S
+        (kept,) = await service.until_waiting(1)
+        assert kept["contact_id"] == queued["contact_id"]
+        assert float(kept["wait_s"]) == pytest.approx(time.monotonic() - queued_at, abs=1.0)
+        assert await service.activity("agent01") == "talking"
+        assert all(call.is_up for call in (talking, waiting, choosing))
+    for who, gap_ms in (
+        ("a waiting caller", waiting.longest_gap_ms(heard_from)),
+        ("a talking caller", talking.longest_gap_ms(talked_from, desk)),
+        ("a talking agent", desk.longest_gap_ms(talked_from, talking)),
+    ):
+        figure(f"longest silence of {who} over kills, ms", gap_ms)
+        assert gap_ms < GAP_MS_MAX, who
+    await choosing.hears_sound()
+    await choosing.press("2")
+    await service.until_waiting(2)
+    await talking.hang_up()
+    await desk.ended()
+    await service.log_in("agent02")
+    await hear_each_other(waiting, await phones["agent02"].next_call())
+    await waiting.hang_up()
+    await choosing.hang_up()
+    await service.until_over()
+    assert await service.stop() == 0, service.said[-4000:]
+    stories = await service.stories()
+    assert sorted(stories) == ["001", "002", "003"]
+    assert data(stories["001"][-1])["ended_by"] == "caller"
+    assert outcomes(stories["002"]) == [("agent02", "accepted")]
+    assert data(one(stories["003"], "contact.ended"))["end_state"] == "abandoned_queue"
+    for story in stories.values():
+        assert [event.type for event in story].count("contact.resumed") == KILLS
+
+
+async def test_what_happened_while_the_killed_service_was_away_is_known_to_its_successor(
+    service: Service, trunk: Phone, phones: Mapping[str, Phone]
+) -> None:
+    phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
+    await phones["agent01"].register()
+    await service.start()
+    await service.log_in("agent01")
+    talking = trunk.call(VIP, caller=TALKER, tone_hz=CALLER_HZ)
+    desk = await phones["agent01"].next_call()
+    await hear_each_other(talking, desk)
+    waiting = trunk.call(VIP, caller=WAITER, tone_hz=CALLER_HZ)
+    await service.until_waiting(1)
+    await service.kill()
+    await talking.hang_up()
+    await waiting.hang_up()
+    newcomer = trunk.call(VIP, caller=CHOOSER, tone_hz=CALLER_HZ)
+    await newcomer.answered()  # by the fallback, which tries again
+    await service.start()
+    await desk.ended()
+    await hear_each_other(newcomer, await phones["agent01"].next_call(within_s=40.0))
+    await newcomer.hang_up()
+    await service.until_over()
+    assert await service.stop() == 0, service.said[-4000:]
+    stories = await service.stories()
+    ends = {caller: data(story[-1])["end_state"] for caller, story in stories.items()}
+    assert ends["001"] == "agent"
+    assert ends["002"] == "abandoned_queue"
+    assert ends["003"] == "agent"
