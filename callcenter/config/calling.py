@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from callcenter.config.fields import SPAN_S_MAX
 from callcenter.config.model import Queue
 from callcenter.contact.dial_policy import DialPolicy
+from ivr.model import CallbackNode, Flow
 from ivr.reading import Reader, shown
 from routing.model import CallbackMode, CallbackRules
 
@@ -66,12 +67,15 @@ def read_callback(reader: Reader) -> tuple[CallbackRules, str | None]:
     return rules, key or None
 
 
-def mistakes(queues: Mapping[str, Queue], dial_out: DialPolicy | None) -> list[str]:
+def mistakes(queues: Mapping[str, Queue], flows: Mapping[str, Flow], dial_out: DialPolicy | None) -> list[str]:
     """Who promises to call must know what may be dialed."""
     if dial_out is not None:
         return []
-    return [
-        f"queues.{name}: calls back, and site.toml has no dial_out: which numbers may be dialed"
-        for name, queue in queues.items()
-        if queue.calls_back
+    promising = [f"queues.{name}" for name, queue in queues.items() if queue.calls_back]
+    promising += [
+        f"flows.{name}.nodes.{node_id}"
+        for name, flow in flows.items()
+        for node_id, node in flow.nodes.items()
+        if isinstance(node, CallbackNode)
     ]
+    return [f"{path}: calls back, and site.toml has no dial_out: which numbers may be dialed" for path in promising]

@@ -65,10 +65,10 @@ def _assemble(folder: Folder, top: head.Head, names: fields.Names) -> Site:
     customers = _each(folder, "customers", lambda r, name: people.read_customer(r, name, top, names))
     ordered = rules.read_rules(folder.reader("rules"), names)
     folder.mistakes += _same_numbers(hotlines, customers, top.region)
-    folder.mistakes += calling.mistakes(lines, top.dial_out)
     whole = soundness.Whole(top.zone, top.languages, top.teams, top.locations, lines, agents, calendars, ordered)
     warnings = _judge(folder, top, whole)
     flows = _flows(folder, names, hotlines)
+    folder.mistakes += calling.mistakes(lines, flows, top.dial_out)
     _system_prompts(folder)
     return Site(
         folder=folder.path,

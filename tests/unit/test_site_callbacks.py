@@ -69,6 +69,18 @@ def test_a_site_says_what_may_be_dialed_and_a_queue_how_it_calls_back(folder: Pa
     assert rules.callback == queue.callback
 
 
+def test_a_flow_that_promises_to_call_needs_to_know_what_may_be_dialed_too(folder: Path) -> None:
+    main = folder / "flows" / "main.toml"
+    orders = '[nodes.orders]\ntype = "queue"\nqueue = "orders"\nannouncement = ["to_agent"]'
+    assert orders in main.read_text()
+    main.write_text(main.read_text().replace(orders, '[nodes.orders]\ntype = "callback"\nqueue = "orders"'))
+    assert mistakes(folder) == (
+        "flows.main.nodes.orders: calls back, and site.toml has no dial_out: which numbers may be dialed",
+    )
+    add(folder, "site.toml", DIAL_OUT)
+    load_site(folder)
+
+
 @pytest.mark.parametrize(
     "way", ['exit = { to = "callback", after_s = 9 }', 'limits.otherwise = "callback"', 'callback = { key = "1" }']
 )
