@@ -2,12 +2,14 @@
 virtual time, each against an exact figure, an independent recursion, or what its own decisions say.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from routing.erlang import erlang_c
 from routing.messages import AgentChanged, Configured, Decision, Entered, Input, MakeOffer
 from routing.model import Activity, AgentOrder, AgentProfile, Membership, Presence, QueueRules, Step
 from routing.policy import Discipline, Tier, TierPolicy
@@ -59,23 +61,36 @@ def settled_waits(waits: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.nda
 SHARED, TARGETS = (0.2, 0.6, 0.2), ((10.0, 0.95), (20.0, 0.8), (60.0, 0.8))
 HEAD_STARTS = TierPolicy(
     Discipline.ACCUMULATING,
-    tuple(Tier(f"t{at}", 1.0, head, starvation_s=WITHOUT_BOUND_S) for at, head in enumerate((300.0, 38.0, 0.0))),
+    tuple(Tier(f"t{at}", 1.0, head, starvation_s=WITHOUT_BOUND_S) for at, head in enumerate((150.0, 43.0, 0.0))),
 )
 STRICTLY = TierPolicy(Discipline.STRICT, tuple(Tier(f"t{at}", starvation_s=WITHOUT_BOUND_S) for at in range(3)))
 
 
-def test_three_targets_are_met_with_fewer_agents_than_strict_priority_or_order_of_arrival_needs() -> None:
-    """Q6: 95 % in 10 s, 80 % in 20 s, 80 % in 60 s, of 20, 60 and 20 % of the customers; the same customers for all."""
-    day = draw(steady(one_pool(90), 84.0, 40_000, SHARED), seed=12, in_order=True)
+def answered_in_time(agents: int, erlangs: float, limit_s: float) -> float:
+    """Which share has an answer within this time in order of arrival: M/M/c, Erlang (1917)."""
+    return 1.0 - erlang_c(agents, erlangs) * math.exp(-(agents - erlangs) * limit_s / AHT_S)
 
-    def met_by(policy: TierPolicy) -> list[bool]:
-        record = settled(simulate(one_pool(90, policy), day))
-        return [within(record, tier, limit_s) >= share for tier, (limit_s, share) in enumerate(TARGETS)]
 
-    assert met_by(HEAD_STARTS) == [True, True, True]
-    assert met_by(STRICTLY) == [True, True, False], "the last tier pays for it all"
-    waits = settled_waits(waits_in_order(day, 90))
-    assert [bool(np.mean(waits <= limit_s) >= share) for limit_s, share in TARGETS] == [False, False, True]
+def test_three_targets_are_met_by_agents_too_few_for_strict_priority_or_order_of_arrival() -> None:
+    """Q6: 95 % in 10 s, 80 % in 20 s, 80 % in 60 s, of 20, 60 and 20 % of the customers; the same customers for all.
+
+    As more agents make no wait longer, the other two need one more at the least. A day that chance made hard or easy is
+    told by the same customers in order of arrival (control variate): it moves the two longer targets as much as theirs,
+    whose exact share is known. So shares are good to 0.3 points (a standard error), where days differ by three.
+    """
+    agents, erlangs = 90, 84.0
+    site, days, usual = one_pool(agents), 6, answered_in_time(agents, erlangs, 20.0)
+    ours, strictly = np.zeros(3), np.zeros(3)
+    for seed in range(days):
+        day = draw(steady(site, erlangs, 40_000, SHARED), seed, in_order=True)
+        luck = float(np.mean(settled_waits(waits_in_order(day, agents)) <= 20.0)) - usual
+        for shares, policy in ((ours, HEAD_STARTS), (strictly, STRICTLY)):
+            record = settled(simulate(one_pool(agents, policy), day))
+            shares += [within(record, tier, limit_s) - luck * (tier > 0) for tier, (limit_s, _) in enumerate(TARGETS)]
+    targets = np.array([share for _, share in TARGETS])
+    assert (ours / days >= targets).all()
+    assert strictly[2] / days < targets[2] - 0.01, "the last tier pays for it all"
+    assert answered_in_time(agents, erlangs, 10.0) < targets[0], "in order of arrival, the first pays"
 
 
 def test_queue_ratio_keeps_each_tiers_part_of_the_line() -> None:
