@@ -124,6 +124,7 @@ async def test_a_known_customer_is_shown_to_the_agent_and_meets_the_one_who_serv
         "language": "zh-TW",
         "caller": "+886910000002",
         "last_agent": "agent02",
+        "verified_by": None,
     }
     # Now agent01 serves them, and is the last one from then on.
     hotline.center.floor.log_out("agent02")

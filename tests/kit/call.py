@@ -124,7 +124,12 @@ class Call:
         self.audio.speak_tone(hz, level_db)
 
     async def press(self, digits: str, within_s: float = 10.0) -> None:
-        """Press digits, RFC 4733; returns when the last one is out."""
+        """Press digits, RFC 4733, once there is somebody to hear them; returns when the last one is out.
+
+        Raises CallTimeout or CallEnded.
+        """
+        if not self.audio.connected:
+            await self.answered(within_s)
         await self.audio.press(digits, within_s)
 
     async def hears(self, *hz: float, within_s: float = 5.0) -> float:

@@ -108,6 +108,11 @@ class AudioStream:
         self._muted = False
         self._render()
 
+    @property
+    def connected(self) -> bool:
+        """Whether the other side has said where its audio goes."""
+        return self._media is not None
+
     async def press(self, digits: str, within_s: float) -> None:
         """Send digits as RFC 4733 events, 100 ms each and 100 ms apart; returns after the last one is out."""
         assert set(digits) <= set(DIGITS), f"not digits: {digits!r}"
