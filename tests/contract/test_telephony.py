@@ -1,5 +1,6 @@
 """Our telephony port on a real Asterisk with real phones: commands asked, signals heard, sound that arrives."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -39,6 +40,8 @@ from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
 
 pytestmark = pytest.mark.integration
+
+TALK_S = 0.5  # long enough that something of it is recorded
 
 CONTACT = "0193cccc-0000-7000-8000-00000000000"
 
@@ -125,6 +128,7 @@ async def test_a_caller_is_served_and_both_hear_each_other(
     assert {channel.contact_id for channel in seen.values()} == {one.contact_id}
     assert all(channel.up and channel.in_stasis for channel in seen.values())
     assert seen[one.channel_id].dialed == "0800000100"
+    await asyncio.sleep(TALK_S)
     telephony.submit(StopRecording(f"{one.contact_id}.r1", one.channel_id))
     await one.call.hang_up()
     await sink.heard(one.channel_id, CallerLeft("caller"))
@@ -178,6 +182,11 @@ async def test_failures_come_back_to_the_contact(telephony: AsteriskTelephony, s
     await sink.heard(one.leg_id, CommandFailed("RingDesk", one.leg_id, "unreachable"))
     await one.call.hang_up()
     await sink.heard(one.channel_id, CallerLeft("caller"))
+
+    async def gone() -> bool:
+        return await telephony.survey() == []
+
+    await eventually(gone)  # who has hung up is still there for a moment, and may still be answered
     playback_id = f"{one.contact_id}.p1"
     lost: list[tuple[str, Signal]] = [
         (one.channel_id, CommandFailed("TakeCall", one.channel_id, "gone", gone=True)),
