@@ -84,7 +84,8 @@ class Ari:
 
     async def keep_sockets(self, rng: random.Random) -> None:
         """Ask by WebSocket from now on, as far as requests can't block; never returns. Asterisk ≥ 22.5 only."""
-        self._sockets = [RestSocket(self.url, self.authorization, f"{self.app}-requests-{n}") for n in range(SOCKETS)]
+        names = [f"{self.app}-requests-{n}" for n in range(SOCKETS)]
+        self._sockets = [RestSocket(self.url, self.authorization, name, rng) for name in names]
         try:
             async with asyncio.TaskGroup() as group:
                 for socket in self._sockets:
@@ -248,6 +249,11 @@ class Ari:
         """Send us these event types and no others; Asterisk forgets it with the application."""
         body = _encode({"allowed": [{"type": kind} for kind in kinds]})
         await self._ask("PUT", self._application + "/eventFilter", self.app, body)
+
+    async def tell_ourselves(self, word: str) -> None:
+        """Send our application this event, as ChannelUserevent; refused if there is no such application now."""
+        path = f"/events/user/{quote(word, safe='')}?{urlencode({'application': self.app})}"
+        await self._ask("POST", path, self.app)
 
     @property
     def _application(self) -> str:

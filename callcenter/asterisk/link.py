@@ -2,11 +2,16 @@
 
 Asterisk never repeats an event and drops a reader who is slow. So the reader only decodes and hands over;
 while `on_connected` takes its snapshot (syncing), events wait in a bounded buffer and are handed over then.
+
+A connection that answers pings may still be deaf: when one ends while the next is made, Asterisk 22.10 may take the
+application away from the new one, and no event comes any more. So we tell ourselves something, now and then, by way of
+Asterisk; a link that does not hear it is made anew.
 """
 
 import asyncio
 import contextlib
 import enum
+import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,8 +21,8 @@ import aiohttp
 
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.decode import Unknown, decode
-from callcenter.asterisk.events import ApplicationReplaced, Event
-from callcenter.asterisk.faults import AppReplaced, LinkDown, LoginRefused, backoff_s
+from callcenter.asterisk.events import ApplicationReplaced, ChannelUserevent, Event
+from callcenter.asterisk.faults import AppReplaced, LinkDown, LoginRefused, TelephonyTimeout, backoff_s
 from callcenter.errors import TelephonyError
 
 log = logging.getLogger(__name__)
@@ -26,6 +31,10 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 4.0
 CONNECT_S = 3.0
 SYNC_S = 15.0
+
+# We tell ourselves something every 4 s and hear it within 4 s: a deaf connection is found within 8 s.
+TELL_S = 4.0
+HEAR_S = 4.0
 
 # A minute of events at 100 calls/s; beyond it we lost the thread and start over with a new snapshot.
 SYNCING_MAX = 100_000
@@ -68,13 +77,16 @@ class Link:
     ) -> None:
         self.state = LinkState.DOWN
         self._ari = ari
-        self._allowed = (*allowed, ApplicationReplaced.__name__)
+        self._allowed = (*allowed, ApplicationReplaced.__name__, ChannelUserevent.__name__)
         self._on_event = on_event
         self._on_connected = on_connected
         self._on_state = on_state
         self._rng = rng
         self._heartbeat_s = heartbeat_s
         self._buffer: list[Event | Unknown] = []
+        self._words = (f"hearing-{number}" for number in itertools.count(1))
+        self._told = ""
+        self._heard = asyncio.Event()
         self._was_up = False
         self._attempt = 0
         self._yields = False
@@ -119,23 +131,21 @@ class Link:
                 self._attempt += 1
 
     async def _one_connection(self, session: aiohttp.ClientSession) -> None:
-        """Connect, sync, read until the connection ends; always ends with an error."""
+        """Connect, sync, read until the connection ends or is deaf; always ends with an error."""
         self._enter(LinkState.CONNECTING)
         socket = await self._connect(session)
         self._buffer.clear()
         self._enter(LinkState.SYNCING)
         reader = asyncio.create_task(self._read(socket), name="ari reader")
-        syncing = asyncio.create_task(self._sync(), name="ari sync")
+        staying = asyncio.create_task(self._stay(), name="ari sync")
         try:
             # Whichever ends first: a lost connection ends a sync that would wait for it in vain.
-            await asyncio.wait({reader, syncing}, return_when=asyncio.FIRST_COMPLETED)
-            if syncing.done():
-                syncing.result()
-            await reader
+            await asyncio.wait({reader, staying}, return_when=asyncio.FIRST_COMPLETED)
+            await (reader if reader.done() else staying)
         finally:
-            for task in (reader, syncing):
+            for task in (reader, staying):
                 task.cancel()
-            await asyncio.gather(reader, syncing, return_exceptions=True)
+            await asyncio.gather(reader, staying, return_exceptions=True)
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 await asyncio.wait_for(socket.close(), CONNECT_S)
 
@@ -155,11 +165,37 @@ class Link:
                 raise LoginRefused("ARI", f"{error.status} {error.message}") from error
             raise
 
+    async def _stay(self) -> None:
+        """Sync, then see that events go on coming; ends with an error."""
+        await self._sync()
+        while True:
+            await asyncio.sleep(TELL_S)
+            await self._hear_ourselves()
+
+    async def _hear_ourselves(self) -> None:
+        """Tell ourselves a word by way of Asterisk; raises LinkDown if it does not come back.
+
+        While requests are not answered there is nothing to be heard, and nothing to be said of events.
+        """
+        self._heard.clear()
+        self._told = next(self._words)
+        try:
+            await self._ari.tell_ourselves(self._told)
+        except (TelephonyTimeout, LinkDown) as error:
+            log.info("told ourselves nothing", extra={"cause": str(error)})
+            return
+        try:
+            async with asyncio.timeout(HEAR_S):
+                await self._heard.wait()
+        except TimeoutError as error:
+            raise LinkDown(f"deaf: no event came of what Asterisk took {HEAR_S:g} s ago") from error
+
     async def _sync(self) -> None:
         """Say what we want, take the snapshot, then hand over what came meanwhile: no await from there on."""
         async with asyncio.timeout(SYNC_S):
             # The filter may have died with the application, so it is said each time.
             await self._ari.allow_events(self._allowed)
+            await self._hear_ourselves()
             await self._on_connected()
         buffered, self._buffer = self._buffer, []
         self._was_up = True
@@ -177,7 +213,10 @@ class Link:
             event = decode(frame.data)
             if type(event) is ApplicationReplaced:
                 raise AppReplaced(f"another process serves the application {event.application!r} now")
-            if self.state is LinkState.UP:
+            if type(event) is ChannelUserevent:
+                if event.eventname == self._told:
+                    self._heard.set()
+            elif self.state is LinkState.UP:
                 self._on_event(event)
             elif len(self._buffer) < SYNCING_MAX:
                 self._buffer.append(event)

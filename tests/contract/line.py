@@ -12,7 +12,7 @@ from callcenter.contact.signals import Signal
 from callcenter.ports import CallerAtTheDoor, DeviceSeen
 from tests.kit.parts import RealAsterisk
 
-WITHIN_S = 10.0
+WITHIN_S = 20.0
 
 
 def access_to(asterisk: RealAsterisk) -> Access:

@@ -188,6 +188,16 @@ async def test_a_half_open_link_is_found_by_its_heartbeat(asterisk: RealAsterisk
                 await ari.info()
 
 
+async def test_a_link_that_hears_nothing_though_it_answers_pings_is_found_and_made_again(
+    heard: Heard, asterisk: RealAsterisk
+) -> None:
+    async with client(asterisk) as somebody:
+        await somebody.allow_events(["PeerStatusChange"])  # none of what the link waits for
+    await heard.until(lambda: heard.story[-1] == "down")
+    await heard.until(lambda: heard.story[-1] == "up")
+    assert heard.story == ["connecting", "syncing", "up", "down", "connecting", "syncing", "up"]
+
+
 async def test_without_asterisk_a_request_says_that_the_link_is_down(unused_port: int) -> None:
     async with Ari(f"http://127.0.0.1:{unused_port}/ari", "cc", "x", app="cc") as ari:
         with pytest.raises(LinkDown):

@@ -369,6 +369,10 @@ class Asterisk:
             (self.registered.add if there else self.registered.discard)(desk)
             self.phone_news(desk, there)
 
+    def tell(self, word: str) -> None:
+        """Whoever listens told themselves something."""
+        self._say(ari.ChannelUserevent(**_BASE, eventname=word, userevent={}))
+
     def _say(self, event: ari.Event) -> None:
         if self.hear is not None:
             self.hear(event)

@@ -18,7 +18,7 @@ from callcenter.asterisk import events as ari
 from callcenter.asterisk.ami import AmiClient
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.faults import LinkDown, TelephonyTimeout
-from callcenter.asterisk.link import Link
+from callcenter.asterisk.link import HEAR_S, Link
 from callcenter.drift import EVERY_S, GRACE_S
 from callcenter.errors import ChannelGone
 from tests.sim.asterisk import Asterisk
@@ -30,6 +30,8 @@ REQUEST_S = 2.0  # as Ari's and AmiClient's own
 FOUND_S = EVERY_S + GRACE_S + 2 * REQUEST_S  # what is lost on a healthy connection is found by then
 STEP_S = 1e-6  # timers of the same instant fire in any order
 NOTICED_S = 6.0  # a half-open socket is found by its pings
+DEAF_S = HEAR_S + 4 * REQUEST_S  # a deaf one by what it does not hear
+_OF_THE_LINK = ("/applications", "/events/user")  # never refused, and what it says of itself is never lost
 
 _encode = msgspec.json.Encoder().encode
 
@@ -96,6 +98,7 @@ class Line:
         self.on_request: Callable[[int, str], None] = lambda _number, _when: None
         self.troubled_at = -1e9
         self._rng = rng
+        self._deafens = False
         self._ami: dict[Process, Callable[[Mapping[str, str]], None] | None] = {}
         asterisk.phone_news = self._phone_news
 
@@ -126,7 +129,7 @@ class Line:
             if not self.asterisk.up:
                 self._fail(answer)
                 return
-            if refused and not path.startswith("/applications"):
+            if refused and not path.startswith(_OF_THE_LINK):
                 self.trouble(FOUND_S)
                 self._answer(answer, 503, b'{"message":"no"}')
                 return
@@ -163,8 +166,15 @@ class Line:
         if not self.asterisk.up:
             raise aiohttp.ClientConnectionError("connection refused")
         self.socket = Socket()
-        self.asterisk.hear = self._heard
+        self.asterisk.hear = None if self._deafens else self._heard
+        if self._deafens:
+            self.trouble(DEAF_S)
+        self._deafens = False
         return self.socket
+
+    def deafen_next(self) -> None:
+        """The next connection gets no event, and Asterisk gives it no caller."""
+        self._deafens = True
 
     def cut(self) -> None:
         """The socket ends, and both sides know it."""
@@ -193,14 +203,14 @@ class Line:
         socket = self.socket
         if socket is None:
             return
-        self.events += 1
-        if self.events in self.lose or self._rng.random() < self.odds.lost:
+        about = _about(event)
+        self.events += about != ""
+        if about and (self.events in self.lose or self._rng.random() < self.odds.lost):
             self.trouble(FOUND_S)
             return
         frame = Frame(aiohttp.WSMsgType.TEXT, _encode(event))
         at = self.loop.time() + self._latency()
         # What is said of one channel or playback keeps its order; what is said of two may not.
-        about = _about(event)
         at = max(at, socket.last_of.get(about, 0.0) + STEP_S)
         if self._rng.random() >= self.odds.overtaken:
             at = socket.last_at = max(at, socket.last_at + STEP_S)
@@ -259,6 +269,8 @@ def _about(event: ari.Event) -> str:
             return peer.id
         case ari.PlaybackFinished(playback=playback):
             return playback.id
+        case ari.ChannelUserevent():
+            return ""  # of the application itself
         case _:
             channel = getattr(event, "channel", None)
             assert channel is not None, f"of what does {event} speak?"

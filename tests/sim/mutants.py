@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from callcenter import drift, reconcile, session
 from callcenter.asterisk.leases import Leases
+from callcenter.asterisk.link import Link
 from callcenter.asterisk.telephony import AsteriskTelephony
 from callcenter.asterisk.unheeded import Unheeded
 from callcenter.db import batch, event_rows
@@ -110,6 +111,12 @@ def _failed_requests_forgotten() -> AbstractContextManager[Any]:
     return patch.object(Unheeded, "failed", lambda *_: None)
 
 
+def _deaf_links_stay() -> AbstractContextManager[Any]:
+    async def nothing(_: Link) -> None: ...
+
+    return patch.object(Link, "_hear_ourselves", nothing)
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "the reconcile step": _without_reconcile,
     "state and events in one transaction": _state_apart_from_events,
@@ -122,6 +129,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "the look every 30 s": _no_look_beside_the_running_service,
     "two looks": _drift_believes_one_look,
     "a request that failed is asked again": _failed_requests_forgotten,
+    "a link hears what it tells itself": _deaf_links_stay,
 }
 
 

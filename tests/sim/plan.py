@@ -48,6 +48,7 @@ class Fault:
     lose_event: the n-th event that Asterisk says is never heard, on a connection that is fine.
     refuse: the n-th request is refused, whatever it asks.
     link, half_open, ami, asterisk, disk: instants.
+    deaf: the link is lost, and Asterisk forgets who listens on the next one.
     """
 
     what: str
@@ -161,6 +162,7 @@ def _faults(rng: random.Random) -> list[Fault]:
     for what, odds, longest_s in (
         ("link", 0.25, 0.0),
         ("half_open", 0.2, 0.0),
+        ("deaf", 0.15, 0.0),
         ("ami", 0.2, 40.0),
         ("asterisk", 0.2, 8.0),
         ("disk", 0.2, 3.0),

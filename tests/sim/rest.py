@@ -48,6 +48,8 @@ class Rest:
                 self._asterisk.stop_playback(playback_id)
             case "applications", _, "eventFilter":
                 pass
+            case "events", "user", word:
+                self._asterisk.tell(word)
             case _:
                 return self._listed(steps)
         return None

@@ -52,7 +52,7 @@ def test_the_seeds_meet_every_fault() -> None:
     plans = [drawn(seed) for seed in range(SEEDS)]
     assert {fault.what for plan in plans for fault in plan.faults} == {
         *("kill_at", "kill_commit", "kill_committed", "kill_request", "kill_requested"),
-        *("link", "half_open", "ami", "asterisk", "disk"),
+        *("link", "half_open", "deaf", "ami", "asterisk", "disk"),
     }
     for name in ("late", "doubled", "overtaken", "refused", "unheard", "lost"):
         assert any(getattr(plan.odds, name) for plan in plans), name

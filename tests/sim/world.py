@@ -158,6 +158,11 @@ class World:
         """What Asterisk says is lost for a while."""
         self.line.go_half_open()
 
+    def deaf(self, _: Fault) -> None:
+        """The event socket is lost, and the next one is told nothing."""
+        self.line.deafen_next()
+        self.line.cut()
+
     def no_ami(self, fault: Fault) -> None:
         """AMI is away."""
         self.line.trouble()
@@ -200,6 +205,7 @@ _HAPPENS: Mapping[str, Callable[[World, Fault], None]] = {
     "kill_at": World.kill_at,
     "link": World.cut,
     "half_open": World.half_open,
+    "deaf": World.deaf,
     "ami": World.no_ami,
     "asterisk": World.asterisk_dies,
     "disk": World.slow_disk,
