@@ -18,7 +18,8 @@ from callcenter.handover import Peer, Words, ping
 from tests.integration.conftest import Figure
 from tests.kit.api_clients import asking
 from tests.kit.behaviour import Answer
-from tests.kit.hotline import AGENT_HZ, CALLER_HZ, MENU, VIP, data, hear_each_other, one, outcomes
+from tests.kit.everywhere import CHOOSER, WAITER, Everywhere
+from tests.kit.hotline import AGENT_HZ, CALLER_HZ, MENU, VIP, data
 from tests.kit.parts import RealAsterisk, asterisk_root
 from tests.kit.phone import Phone
 from tests.kit.ports import free_port, free_port_range
@@ -29,7 +30,6 @@ pytestmark = pytest.mark.integration
 
 RESTARTS = 3
 GAP_MS_MAX = 1000.0  # "no dead air > 1 s": RELIABILITY.md A6, row 7
-TALKER, WAITER, CHOOSER = "0912000001", "0912000002", "0912000003"
 
 
 async def told_by(service: Service) -> Mapping[str, object]:
@@ -67,52 +67,21 @@ async def asked(service: Service, version: int = 1, within_s: float = 30.0) -> t
 async def test_restarts_under_load_lose_no_call_no_event_and_no_request(
     service: Service, trunk: Phone, phones: Mapping[str, Phone], figure: Figure
 ) -> None:
-    for agent_id in ("agent01", "agent02"):
-        phones[agent_id].behaviour = Answer(tone_hz=AGENT_HZ)
-        await phones[agent_id].register()
-    await service.start()
-    await service.log_in("agent01")
-    talking = trunk.call(VIP, caller=TALKER, tone_hz=CALLER_HZ)
-    desk = await phones["agent01"].next_call()
-    await hear_each_other(talking, desk)
-    waiting = trunk.call(VIP, caller=WAITER, tone_hz=CALLER_HZ)
-    choosing = trunk.call(MENU, caller=CHOOSER, tone_hz=CALLER_HZ)
-    (queued,) = await service.until_waiting(1)
-    queued_at = time.monotonic() - float(queued["wait_s"])
-    heard_from, talked_from = await waiting.hears_sound(), time.monotonic()
+    callers = await Everywhere.begin(service, trunk, phones)
     async with asking(service) as clients:
         epochs = [(await told_by(service))["epoch"]]
         for _ in range(RESTARTS):
             figure("a handover takes, from the command to the old process's end, s", await succeed(service))
             epochs.append((await told_by(service))["epoch"])
-            (kept,) = await service.until_waiting(1)
-            assert kept["contact_id"] == queued["contact_id"]
-            assert float(kept["wait_s"]) == pytest.approx(time.monotonic() - queued_at, abs=1.0)
-            assert await service.activity("agent01") == "talking"
-            assert all(call.is_up for call in (talking, waiting, choosing))
+            await callers.are_kept()
     figure("slowest request over a handover, s", clients.slowest_s)
     figure("requests over handovers", sum(clients.answers.values()))
     assert set(clients.answers) == {"200"}, clients.answers
     assert epochs == sorted({int(str(epoch)) for epoch in epochs}), "every owner has an epoch of its own"
-    for gap_ms in (waiting.longest_gap_ms(heard_from), talking.longest_gap_ms(talked_from, desk)):
-        figure("longest silence over handovers, ms", gap_ms)
-        assert gap_ms < GAP_MS_MAX
-    await choosing.hears_sound()
-    await choosing.press("2")
-    await service.until_waiting(2)
-    await talking.hang_up()
-    await desk.ended()
-    await service.log_in("agent02")
-    await hear_each_other(waiting, await phones["agent02"].next_call())
-    await waiting.hang_up()
-    await choosing.hang_up()
-    await service.until_over()
-    assert await service.stop() == 0, service.said[-4000:]
-    stories = await service.stories()
-    assert sorted(stories) == ["001", "002", "003"]
-    assert data(stories["001"][-1])["ended_by"] == "caller"
-    assert outcomes(stories["002"]) == [("agent02", "accepted")]
-    assert data(one(stories["003"], "contact.ended"))["end_state"] == "abandoned_queue"
+    for who, gap_ms in callers.silences_ms().items():
+        figure(f"longest silence of {who} over handovers, ms", gap_ms)
+        assert gap_ms < GAP_MS_MAX, who
+    await callers.are_served()
 
 
 async def test_what_happens_in_the_middle_of_a_handover_is_not_missed(

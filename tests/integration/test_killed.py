@@ -7,7 +7,8 @@ import pytest
 
 from tests.integration.conftest import Figure
 from tests.kit.behaviour import Answer
-from tests.kit.hotline import AGENT_HZ, CALLER_HZ, MENU, VIP, data, hear_each_other, one, outcomes
+from tests.kit.everywhere import CHOOSER, TALKER, WAITER, Everywhere
+from tests.kit.hotline import AGENT_HZ, CALLER_HZ, VIP, data, hear_each_other
 from tests.kit.phone import Phone
 from tests.kit.service import Service
 
@@ -18,64 +19,25 @@ CONTROL_BACK_MAX_S = 30.0  # 5 s on a quiet machine, see the figure; a busy one 
 # "No dead air > 1 s" is what is promised to who hears Asterisk itself (RELIABILITY.md A6, rows 2 and 7). That the audio
 # of a talk has no gap > 100 ms is a bar of a quiet machine: bench/killed.py measures it.
 GAP_MS_MAX = 1000.0
-TALKER, WAITER, CHOOSER = "0912000001", "0912000002", "0912000003"
 
 
 async def test_a_killed_service_drops_nobody_and_its_successor_has_control_of_all(
     service: Service, trunk: Phone, phones: Mapping[str, Phone], figure: Figure
 ) -> None:
-    for agent_id in ("agent01", "agent02"):
-        phones[agent_id].behaviour = Answer(tone_hz=AGENT_HZ)
-        await phones[agent_id].register()
-    await service.start()
-    await service.log_in("agent01")
-    talking = trunk.call(VIP, caller=TALKER, tone_hz=CALLER_HZ)
-    desk = await phones["agent01"].next_call()
-    await hear_each_other(talking, desk)
-    waiting = trunk.call(VIP, caller=WAITER, tone_hz=CALLER_HZ)
-    choosing = trunk.call(MENU, caller=CHOOSER, tone_hz=CALLER_HZ)
-    (queued,) = await service.until_waiting(1)
-    queued_at = time.monotonic() - float(queued["wait_s"])
-    await choosing.hears_sound()
-    heard_from = await waiting.hears_sound()
-    talked_from = time.monotonic()
+    callers = await Everywhere.begin(service, trunk, phones)
     for _ in range(KILLS):
         await service.kill()
         died_at = time.monotonic()
-        await hear_each_other(talking, desk)
+        await hear_each_other(callers.talking, callers.desk)
         await service.start()
         back_s = time.monotonic() - died_at
         figure("controls are back after a kill, s", back_s)
         assert back_s < CONTROL_BACK_MAX_S
-        (kept,) = await service.until_waiting(1)
-        assert kept["contact_id"] == queued["contact_id"]
-        assert float(kept["wait_s"]) == pytest.approx(time.monotonic() - queued_at, abs=1.0)
-        assert await service.activity("agent01") == "talking"
-        assert all(call.is_up for call in (talking, waiting, choosing))
-    for who, gap_ms in (
-        ("a waiting caller", waiting.longest_gap_ms(heard_from)),
-        ("a talking caller", talking.longest_gap_ms(talked_from, desk)),
-        ("a talking agent", desk.longest_gap_ms(talked_from, talking)),
-    ):
+        await callers.are_kept()
+    for who, gap_ms in callers.silences_ms().items():
         figure(f"longest silence of {who} over kills, ms", gap_ms)
         assert gap_ms < GAP_MS_MAX, who
-    await choosing.hears_sound()
-    await choosing.press("2")
-    await service.until_waiting(2)
-    await talking.hang_up()
-    await desk.ended()
-    await service.log_in("agent02")
-    await hear_each_other(waiting, await phones["agent02"].next_call())
-    await waiting.hang_up()
-    await choosing.hang_up()
-    await service.until_over()
-    assert await service.stop() == 0, service.said[-4000:]
-    stories = await service.stories()
-    assert sorted(stories) == ["001", "002", "003"]
-    assert data(stories["001"][-1])["ended_by"] == "caller"
-    assert outcomes(stories["002"]) == [("agent02", "accepted")]
-    assert data(one(stories["003"], "contact.ended"))["end_state"] == "abandoned_queue"
-    for story in stories.values():
+    for story in (await callers.are_served()).values():
         assert [event.type for event in story].count("contact.resumed") == KILLS
 
 
