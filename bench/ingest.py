@@ -13,9 +13,11 @@ import asyncio
 import json
 import random
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -29,7 +31,7 @@ from callcenter.db import event_rows
 from callcenter.db.engine import connect
 from callcenter.db.event_rows import CONTACT, Owner
 from callcenter.db.journal import SqliteJournal
-from callcenter.db.migrate import upgrade
+from callcenter.db.migrate import day_of, upgrade
 from callcenter.db.stored import Stored
 from callcenter.db.tables import PROJECTIONS
 from callcenter.db.writer import BATCH_EVENTS_MAX, Writer
@@ -218,8 +220,8 @@ async def copied(
     batches: list[list[Copy]] = []
     for start in range(0, len(stored), BATCH_EVENTS_MAX):
         batch = stored[start : start + BATCH_EVENTS_MAX]
-        contacts = [event_rows.contact_event_row(owner, e) for e in batch if e.entry.stream.startswith(CONTACT)]
-        floor = [event_rows.floor_event_row(owner, e) for e in batch if not e.entry.stream.startswith(CONTACT)]
+        contacts = [event_row(owner, event) for event in batch if event.entry.stream.startswith(CONTACT)]
+        floor = [event_row(owner, event) for event in batch if not event.entry.stream.startswith(CONTACT)]
         batches.append([("contact_event", event_rows.CONTACT_EVENT_COLUMNS, contacts)])
         batches[-1].append(("floor_event", event_rows.FLOOR_EVENT_COLUMNS, floor))
     for name, (columns, rows) in finished.items():
@@ -235,6 +237,18 @@ async def copied(
         return len(stored) / (time.perf_counter() - began_at)
     finally:
         await connection.close()
+
+
+def event_row(owner: Owner, event: Stored) -> tuple[Any, ...]:
+    """An event as a row of CONTACT_EVENT_COLUMNS or FLOOR_EVENT_COLUMNS, as asyncpg takes it."""
+    position, entry, digest, epoch = event
+    place: tuple[Any, ...] = (owner.journal_of(event), entry.stream)
+    if entry.stream.startswith(CONTACT):
+        contact_id = entry.stream.removeprefix(CONTACT)
+        place = (day_of(contact_id), uuid.UUID(contact_id))
+    at = datetime.fromtimestamp(event_rows.instant(entry.at), UTC)
+    numbers = (entry.seq, position, epoch, at, entry.version)
+    return (*numbers, *place, entry.type, entry.data.decode(), entry.site, entry.cause, digest, owner.node)
 
 
 def shared(rows: Sequence[tuple[Any, ...]], parts: int) -> Iterator[Sequence[tuple[Any, ...]]]:

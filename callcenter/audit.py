@@ -18,7 +18,7 @@ from callcenter.asterisk.cel import CelFile, Witnessed
 from callcenter.config.calling import EXPIRES_S_MAX
 from callcenter.contact.events import CallbackPromised, ContactEnded
 from callcenter.db import evidence
-from callcenter.db.changed import Connection
+from callcenter.db.copying import Connection
 from callcenter.db.evidence import JournalEvidence, Told
 from callcenter.db.projections import RecordingRow
 

@@ -1,20 +1,22 @@
 """One batch of events as one transaction: the events themselves, what they change, and who may write them."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from callcenter.db.changed import Changed, Connection
+from callcenter.db.changed import Changed, Saving
+from callcenter.db.copying import Connection, Copy
 from callcenter.db.event_rows import (
     CONTACT,
     Apart,
     Owner,
+    contact_copy,
     contact_of,
-    copy_contact_events,
-    copy_floor_events,
+    floor_copy,
     insert_contact_events,
     insert_floor_events,
     instant,
@@ -34,9 +36,6 @@ from callcenter.db.projections import (
     fold_agent,
 )
 from callcenter.db.stored import Stored
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 AGENT = "agent/"
 
@@ -92,68 +91,93 @@ class Known:
     contacts: Mapping[str, ContactView | None]
     agents: Mapping[str, AgentStateRow]
 
+    def after(self, outcome: Outcome) -> "Known":
+        """The folds as they will be when a batch that came to `outcome` is committed."""
+        return Known(ChainMap(outcome.contacts, self.contacts), ChainMap(outcome.agents, self.agents))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch of events that the database does not have yet, with all they change, encoded as they are sent."""
+
+    events: Sequence[Stored]
+    outcome: Outcome
+    copies: Sequence[Copy]
+    changes: Sequence[Saving]
+
+
+async def prepare(reads: Connection, owner: Owner, batch: Sequence[Stored], known: Known) -> Prepared:
+    """All of a batch's work that is ours and not PostgreSQL's; `known` is as it will be before the batch.
+
+    Folds that are not known are read over `reads`. Raises OverflowError or ValueError if no row can hold an event.
+    """
+    outcome = Outcome(written=len(batch))
+    contacts, floor = _sorted(batch)
+    copies = [await contact_copy(owner, contacts), await floor_copy(owner, floor)]
+    views = await _views_before(reads, contacts, known)
+    changed = await _fold_contacts(owner, contacts, views, outcome)
+    agents = await _fold_agents(reads, owner, floor, outcome, known)
+    return Prepared(batch, outcome, copies, [await changed.saving(new=True), await agents.saving(new=True)])
+
+
+async def send(connection: Connection, owner: Owner, prepared: Prepared) -> None:
+    """Write a batch as it was prepared, or nothing: in one transaction.
+
+    Raises asyncpg.UniqueViolationError if some of it is there already, NotOwner, and whatever else asyncpg says.
+    """
+    async with connection.transaction():
+        for copy in prepared.copies:
+            await copy.send(connection)
+        for saving in prepared.changes:
+            await saving.send(connection)
+        await _advance(connection, owner, prepared.events)
+
 
 async def write(
-    connection: Connection,
-    owner: Owner,
-    batch: Sequence[Stored],
-    known: Known,
-    *,
-    new: bool = False,
-    unreadable: str | None = None,
+    connection: Connection, owner: Owner, batch: Sequence[Stored], known: Known, *, unreadable: str | None = None
 ) -> Outcome:
-    """Write `batch` (in order of position) and all that it changes, or nothing.
+    """Write `batch` (in order of position) and all that it changes, or nothing; some of it may be there already.
 
-    A repeated event with the same hash changes nothing; one with another hash is set aside. With `new`, the caller
-    believes that none of it is there yet, which is several times faster; where that is wrong, nothing is written and
-    asyncpg.UniqueViolationError is raised. `unreadable` sets the whole batch aside, with that reason. Raises NotOwner,
-    and whatever else asyncpg says.
+    A repeated event with the same hash changes nothing; one with another hash is set aside. `unreadable` sets the
+    whole batch aside, with that reason. Raises NotOwner, and whatever else asyncpg says.
     """
     outcome = Outcome()
     async with connection.transaction():
         if unreadable is not None:
             outcome.aside = [(event, unreadable) for event in batch]
         else:
-            await _write_events(connection, owner, batch, outcome, known, new=new)
+            await _write_missing(connection, owner, batch, outcome, known)
         for event, reason in outcome.aside:
             await set_aside(connection, owner, event, reason)
-        ours = await connection.fetch(ADVANCE_AND_NOTIFY, owner.node, owner.epoch, batch[-1].position)
-        if not ours:
-            raise NotOwner(owner.node)
+        await _advance(connection, owner, batch)
     return outcome
 
 
-async def _write_events(
-    connection: Connection, owner: Owner, batch: Sequence[Stored], outcome: Outcome, known: Known, *, new: bool
+async def _advance(connection: Connection, owner: Owner, batch: Sequence[Stored]) -> None:
+    if not await connection.fetch(ADVANCE_AND_NOTIFY, owner.node, owner.epoch, batch[-1].position):
+        raise NotOwner(owner.node)
+
+
+async def _write_missing(
+    connection: Connection, owner: Owner, batch: Sequence[Stored], outcome: Outcome, known: Known
 ) -> None:
-    contacts = [event for event in batch if event.entry.stream.startswith(CONTACT)]
-    floor = [event for event in batch if not event.entry.stream.startswith(CONTACT)]
-    if contacts and new:
-        views = await _views_before(connection, contacts, known)
-        folding = _fold_contacts(owner, contacts, views, outcome)
-        changed, _ = await _both(folding, copy_contact_events(connection, owner, contacts))
-        await changed.save(connection, new=True)
-    elif contacts:
+    contacts, floor = _sorted(batch)
+    if contacts:
         missing = outcome.took(await insert_contact_events(connection, owner, contacts))
-        changed = await _fold_contacts(owner, missing, await _views_before(connection, missing, known), outcome)
-        await changed.save(connection)
-    if floor and new:
-        await copy_floor_events(connection, owner, floor)
-        await _project_agents(connection, owner, floor, outcome, known, new=True)
-    elif floor:
+        views = await _views_before(connection, missing, known)
+        await (await _fold_contacts(owner, missing, views, outcome)).save(connection)
+    if floor:
         missing = outcome.took(await insert_floor_events(connection, owner, floor))
-        await _project_agents(connection, owner, missing, outcome, known, new=False)
-    if new:
-        outcome.written = len(batch)
+        await (await _fold_agents(connection, owner, missing, outcome, known)).save(connection)
 
 
-async def _both(one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
-    """Both results; the first one's error if both fail. Neither is left running."""
-    done = await asyncio.gather(one, other, return_exceptions=True)
-    for result in done:
-        if isinstance(result, BaseException):
-            raise result
-    return done  # type: ignore[return-value]  # what is no exception is a result
+def _sorted(batch: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
+    """The events of contacts, and all others."""
+    contacts: list[Stored] = []
+    floor: list[Stored] = []
+    for event in batch:
+        (contacts if event.entry.stream.startswith(CONTACT) else floor).append(event)
+    return contacts, floor
 
 
 async def _views_before(
@@ -222,9 +246,10 @@ def fold_record(view: ContactView | None, record: Mapping[str, Any]) -> ContactV
     return fold(view, Fact(record["contact_id"], record["node"], record["seq"], record["at"], body))
 
 
-async def _project_agents(
-    connection: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome, known: Known, *, new: bool
-) -> None:
+async def _fold_agents(
+    connection: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome, known: Known
+) -> Changed:
+    """As `_fold_contacts`, for the intervals of agents."""
     changes = [event for event in events if event.entry.type == AGENT_CHANGED and event.entry.stream.startswith(AGENT)]
     agents = {event.entry.stream.removeprefix(AGENT) for event in changes}
     rows = {agent_id: known.agents[agent_id] for agent_id in agents & known.agents.keys()}
@@ -246,7 +271,7 @@ async def _project_agents(
         except msgspec.MsgspecError:
             outcome.misread.append(event)
     outcome.agents = rows
-    await changed.save(connection, new=new)
+    return changed
 
 
 def fold_agent_record(before: AgentStateRow | None, record: Mapping[str, Any], changed: Changed) -> AgentStateRow:

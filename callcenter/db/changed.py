@@ -1,20 +1,35 @@
 """The projections' rows that a batch changed, each once, and how they are saved."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import cache
-from operator import attrgetter
-from typing import Any, TypeVar
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
-from sqlalchemy import DateTime, Table
+from sqlalchemy import Table
 
+from callcenter.db.copying import Connection, Copy, encoded
 from callcenter.db.projections import AgentStateRow, ContactRow, ContactView, RecordingRow, SegmentRow
 from callcenter.db.tables import agent_state_interval, contact, recording, segment, upsert
 
 Row = ContactRow | SegmentRow | RecordingRow | AgentStateRow
 R = TypeVar("R")
-Connection = Any  # asyncpg's connection, inside its transaction; asyncpg has no types
+PORTION_ROWS = 100  # encoded in one go; then the event loop serves callers for a moment
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Changed rows, ready to be sent: those that no table has yet, and the others as arrays of JSON objects."""
+
+    copies: Sequence[Copy] = ()
+    assigned: Sequence[tuple[Table, str]] = ()
+
+    async def send(self, connection: Connection) -> None:
+        """Raises asyncpg.UniqueViolationError if a row of `copies` is there after all."""
+        for copy in self.copies:
+            await copy.send(connection)
+        for table, rows in self.assigned:
+            await connection.execute(upsert(table), rows)
 
 
 class Changed:
@@ -52,20 +67,23 @@ class Changed:
         return sum(len(rows) for kind in (self._began, self._altered) for rows in kind.values())
 
     async def save(self, connection: Connection, *, new: bool = False) -> None:
-        """Two statements a table at most. With `new`, rows that began are known not to be there, which is faster.
+        """Save and forget all of them. With `new`, rows that began are known not to be there, which is faster.
 
         Where that is wrong, asyncpg.UniqueViolationError ends the transaction.
         """
+        await (await self.saving(new=new)).send(connection)
+        self._began, self._altered = {}, {}
+
+    async def saving(self, *, new: bool) -> Saving:
+        """What `save` sends; made in portions."""
+        copies, assigned = [], []
         for table, rows in self._began.items():
             if new:
-                names, values = _copied(table)
-                records = [values(row) for row in rows.values()]
-                await connection.copy_records_to_table(table.name, records=records, columns=names)
+                copies.append(await _copy(table, list(rows.values())))
             else:
-                await _assign(connection, table, rows)
-        for table, rows in self._altered.items():
-            await _assign(connection, table, rows)
-        self._began, self._altered = {}, {}
+                assigned.append((table, _json(rows)))
+        assigned += [(table, _json(rows)) for table, rows in self._altered.items()]
+        return Saving(copies, assigned)
 
     def _put(self, table: Table, key: object, row: Row, *, began: bool) -> None:
         if began or key in self._began.get(table, ()):
@@ -74,25 +92,20 @@ class Changed:
             self._altered.setdefault(table, {})[key] = row
 
 
-async def _assign(connection: Connection, table: Table, rows: Mapping[object, Row]) -> None:
-    await connection.execute(upsert(table), msgspec.json.encode(list(rows.values())).decode())
+async def _copy(table: Table, rows: Sequence[Row]) -> Copy:
+    portions = []
+    for part in _portions(rows):
+        portions.append(encoded(table, part))
+        await asyncio.sleep(0)
+    return Copy(table.name, [column.name for column in table.c], portions)
 
 
-@cache
-def _copied(table: Table) -> tuple[list[str], Callable[[Row], list[Any]]]:
-    """The table's columns, and what makes a row's values for them as COPY wants them."""
-    names = [column.name for column in table.c]
-    fields = attrgetter(*names)
-    instants = [n for n, column in enumerate(table.c) if isinstance(column.type, DateTime)]
+def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    return (rows[start : start + PORTION_ROWS] for start in range(0, len(rows), PORTION_ROWS))
 
-    def values(row: Row) -> list[Any]:
-        found = list(fields(row))
-        for n in instants:
-            if found[n] is not None:
-                found[n] = datetime.fromtimestamp(found[n], UTC)
-        return found
 
-    return names, values
+def _json(rows: Mapping[object, Row]) -> str:
+    return msgspec.json.encode(list(rows.values())).decode()
 
 
 def _differing(before: tuple[R, ...], after: tuple[R, ...]) -> list[tuple[int, R]]:

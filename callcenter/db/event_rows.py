@@ -1,14 +1,14 @@
 """Events as rows of the event tables: put there at once where they are new, told apart where they may not be."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
-from callcenter.db.changed import Connection
+from callcenter.db import copying
+from callcenter.db.copying import Connection, Copy
 from callcenter.db.journal_file import birth_of
 from callcenter.db.migrate import day_of
 from callcenter.db.stored import Stored
@@ -16,9 +16,11 @@ from callcenter.db.stored import Stored
 LOOP_EVENTS_MAX = 100  # worked on in one go; then the event loop serves callers for a moment
 CONTACT = "contact/"
 
-ENVELOPE = ("position", "epoch", "at", "version", "type", "data", "site", "cause", "hash", "node")
-CONTACT_EVENT_COLUMNS = ("day", "contact_id", "seq", *ENVELOPE)
-FLOOR_EVENT_COLUMNS = ("journal", "stream", "seq", *ENVELOPE)
+NUMBERS = ("seq", "position", "epoch", "at", "version")
+ENVELOPE = ("type", "data", "site", "cause", "hash", "node")
+CONTACT_EVENT_COLUMNS = (*NUMBERS, "day", "contact_id", *ENVELOPE)
+FLOOR_EVENT_COLUMNS = (*NUMBERS, "journal", "stream", *ENVELOPE)
+FIELDS = 13  # of either
 INSERT_CONTACT_EVENTS = """
 INSERT INTO contact_event
     (node, day, contact_id, seq, position, epoch, at, version, type, data, site, cause, hash)
@@ -52,6 +54,8 @@ INSERT INTO event_conflict (node, reason, position, epoch, at, seq, stream, type
 VALUES ($1, $2, $3, $4, to_timestamp($5), $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
 """
 
+_numbers = struct.Struct("!h ii iq iq iq ih").pack  # how many fields a row has, then NUMBERS, each behind its length
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -75,52 +79,59 @@ class Apart:
     forks: Sequence[Stored] = ()
 
 
-def contact_event_row(owner: Owner, event: Stored) -> tuple[object, ...]:
-    """An event of a contact as a row of CONTACT_EVENT_COLUMNS."""
-    return (*_identity(contact_of(event)), event.entry.seq, *_envelope(event), owner.node)
+async def contact_copy(owner: Owner, events: Sequence[Stored]) -> Copy:
+    """New events of contacts, as COPY takes them. Raises OverflowError or ValueError if no row can hold one."""
+    return Copy("contact_event", CONTACT_EVENT_COLUMNS, await _encoded(owner, events, _contact_place))
 
 
-def floor_event_row(owner: Owner, event: Stored) -> tuple[object, ...]:
-    """An event of another stream as a row of FLOOR_EVENT_COLUMNS."""
-    return (owner.journal_of(event), event.entry.stream, event.entry.seq, *_envelope(event), owner.node)
+async def floor_copy(owner: Owner, events: Sequence[Stored]) -> Copy:
+    """As `contact_copy`, for the streams that outlive contacts."""
+
+    def place(event: Stored) -> bytes:
+        return copying.long(owner.journal_of(event)) + copying.text(event.entry.stream)
+
+    return Copy("floor_event", FLOOR_EVENT_COLUMNS, await _encoded(owner, events, place))
 
 
-async def copy_contact_events(connection: Connection, owner: Owner, events: Sequence[Stored]) -> None:
-    """Put them all; raises asyncpg.UniqueViolationError if one is there already."""
-    records = _in_portions(partial(contact_event_row, owner), events)
-    await connection.copy_records_to_table("contact_event", records=records, columns=CONTACT_EVENT_COLUMNS)
-
-
-async def copy_floor_events(connection: Connection, owner: Owner, events: Sequence[Stored]) -> None:
-    """As `copy_contact_events`, for the streams that outlive contacts."""
-    records = _in_portions(partial(floor_event_row, owner), events)
-    await connection.copy_records_to_table("floor_event", records=records, columns=FLOOR_EVENT_COLUMNS)
-
-
-async def _in_portions(
-    row: Callable[[Stored], tuple[object, ...]], events: Sequence[Stored]
-) -> AsyncIterator[tuple[object, ...]]:
+async def _encoded(owner: Owner, events: Sequence[Stored], place: Callable[[Stored], bytes]) -> list[bytes]:
+    """Rows in portions; between two of them the event loop serves callers."""
+    encoded = []
     for part in portions(events):
-        for event in part:
-            yield row(event)
+        encoded.append(_rows(owner, part, place))
         await asyncio.sleep(0)
+    return encoded
+
+
+def _rows(owner: Owner, events: Sequence[Stored], place: Callable[[Stored], bytes]) -> bytes:
+    text, node = copying.text, copying.text(owner.node)
+    parts: list[bytes] = []
+    try:
+        for event in events:
+            position, entry, digest, epoch = event
+            at = copying.microseconds(entry.at)
+            parts += (
+                _numbers(FIELDS, 4, entry.seq, 8, position, 8, epoch, 8, at, 2, entry.version),
+                *(place(event), text(entry.type), copying.jsonb(entry.data), text(entry.site), text(entry.cause)),
+                *(copying.field(digest), node),
+            )
+    except struct.error as error:
+        raise OverflowError(str(error)) from error
+    return b"".join(parts)
+
+
+def _contact_place(event: Stored) -> bytes:
+    return _identity(event.entry.stream)
+
+
+@lru_cache(maxsize=4096)  # asked for each event of a contact
+def _identity(stream: str) -> bytes:
+    contact_id = stream.removeprefix(CONTACT)
+    return copying.day(day_of(contact_id)) + copying.uuid_(contact_id)
 
 
 def portions(events: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
     """`events` in portions of LOOP_EVENTS_MAX."""
     return (events[start : start + LOOP_EVENTS_MAX] for start in range(0, len(events), LOOP_EVENTS_MAX))
-
-
-@lru_cache(maxsize=4096)  # asked for each event of a contact
-def _identity(contact_id: str) -> tuple[date, uuid.UUID]:
-    return day_of(contact_id), uuid.UUID(contact_id)
-
-
-def _envelope(event: Stored) -> tuple[object, ...]:
-    """position, epoch, at, version, type, data, site, cause, hash."""
-    position, entry, digest, epoch = event
-    at = datetime.fromtimestamp(instant(entry.at), UTC)
-    return position, epoch, at, entry.version, entry.type, entry.data.decode(), entry.site, entry.cause, digest
 
 
 def instant(at: float) -> float:
@@ -155,7 +166,7 @@ async def insert_floor_events(connection: Connection, owner: Owner, events: Sequ
 
 
 def _envelopes(events: Sequence[Stored]) -> tuple[list[object], ...]:
-    """One list a column, as `_envelope` has them, but `at` in seconds."""
+    """One list a column, as INSERT_CONTACT_EVENTS and INSERT_FLOOR_EVENTS take them."""
     entries = [event.entry for event in events]
     return (
         [event.position for event in events],

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Table
 
 from callcenter.contact.events import Body, ContactEnded, ContactStarted
-from callcenter.db.changed import Connection
+from callcenter.db.copying import Connection
 from callcenter.db.engine import connect, reaching
 from callcenter.db.event_rows import CONTACT
 from callcenter.db.journal_file import EVENTS_AFTER

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from callcenter.clock import AnchoredClock
-from callcenter.db.changed import Connection
+from callcenter.db.copying import Connection
 from callcenter.db.engine import connect, reaching
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.writer import Writer

@@ -12,7 +12,7 @@ import msgspec
 
 from callcenter.clock import Clock
 from callcenter.db import batch as batches
-from callcenter.db.changed import Connection
+from callcenter.db.copying import Connection
 from callcenter.db.engine import FAULTS, connect, reason
 from callcenter.db.event_rows import CONTACT, Owner
 from callcenter.db.journal import SqliteJournal
@@ -39,6 +39,8 @@ CONTENT_FAULTS = (
     ValueError,
 )
 
+APPLICATION = "callcenter writer"
+
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +53,14 @@ class Fenced(DatabaseError):
             "of this machine was set back; stop the other one, or give this one another CALLCENTER_NODE"
         )
         self.node = node
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Events of the journal, and what they come to if they can be written as new ones."""
+
+    events: Sequence[Stored]
+    prepared: batches.Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,33 +141,63 @@ class Writer:
 
     async def _connected(self) -> None:
         """One connection's life: take ownership, then batch after batch. Ends with one of FAULTS."""
-        connection = await connect(self._url, "callcenter writer")
+        connection = await connect(self._url, APPLICATION)
+        reads = None
         try:
+            reads = await connect(self._url, f"{APPLICATION} reads")
             owner = await self._take_over(connection)
             while True:
                 self._wake.clear()
                 end = self._journal.position
-                found = await self._journal.read_after(self._position, BATCH_EVENTS_MAX)
-                while len(found) == BATCH_EVENTS_MAX:
-                    found = await self._write_and_read_on(connection, owner, found)
-                if found:
-                    await self._write(connection, owner, found)
-                else:
+                found = await self._drain(connection, reads, owner)
+                if not found:
                     await self._move(max(self._position, end))
-                await self._rest(connection, idle=not found)
+                if found < BATCH_EVENTS_MAX:
+                    await self._rest(connection, idle=not found)
         finally:
-            connection.terminate()  # a polite close could wait for a server that is gone
+            for open_one in (connection, reads):
+                if open_one is not None:
+                    open_one.terminate()  # a polite close could wait for a server that is gone
 
-    async def _write_and_read_on(
-        self, connection: Connection, owner: Owner, found: Sequence[Stored]
-    ) -> Sequence[Stored]:
-        """A backlog is long enough that the file is worth reading while the database works."""
-        following = asyncio.ensure_future(self._journal.read_after(found[-1].position, BATCH_EVENTS_MAX))
+    async def _drain(self, connection: Connection, reads: Connection, owner: Owner) -> int:
+        """Write batch after batch as long as they are full and new; how many events the last one had.
+
+        While PostgreSQL works on one, the next is read and prepared.
+        """
+        batch = await self._next(reads, owner, self._position, self._known())
+        while batch.prepared is not None:
+            following = self._following(reads, owner, batch.prepared)
+            try:
+                if not await self._sent(connection, owner, batch.prepared):
+                    break
+                if following is None:
+                    return len(batch.events)
+                batch = await following
+            finally:
+                if following is not None:
+                    await _gone(following)
+        if batch.events:
+            await self._write(connection, owner, batch.events)
+        return len(batch.events)
+
+    def _following(self, reads: Connection, owner: Owner, prepared: batches.Prepared) -> "asyncio.Task[_Batch] | None":
+        if len(prepared.events) < BATCH_EVENTS_MAX:
+            return None
+        known = self._known().after(prepared.outcome)
+        return asyncio.create_task(self._next(reads, owner, prepared.events[-1].position, known))
+
+    async def _next(self, reads: Connection, owner: Owner, after: int, known: batches.Known) -> "_Batch":
+        """The events after a position, prepared unless some may be there already, or can't be told to PostgreSQL."""
+        found = await self._journal.read_after(after, BATCH_EVENTS_MAX)
+        if not found or self._repeating or found[0].position <= self._there_until:
+            return _Batch(found)
         try:
-            await self._write(connection, owner, found)
-            return await following
-        finally:
-            following.cancel()
+            return _Batch(found, await batches.prepare(reads, owner, found, known))
+        except CONTENT_FAULTS:
+            return _Batch(found)
+
+    def _known(self) -> batches.Known:
+        return batches.Known(self._contacts, self._agents)
 
     async def _take_over(self, connection: Connection) -> Owner:
         file = self._journal.file
@@ -196,14 +236,24 @@ class Writer:
         except TimeoutError:
             await connection.fetchval("SELECT 1")
 
+    async def _sent(self, connection: Connection, owner: Owner, prepared: batches.Prepared) -> bool:
+        """Whether a prepared batch is written; not if some of it was there, or PostgreSQL can't hold some of it."""
+        try:
+            await self._make_months(connection, prepared.events)
+            await batches.send(connection, owner, prepared)
+        except batches.NotOwner:
+            raise Fenced(owner.node) from None
+        except CONTENT_FAULTS:  # of these, what is there already is one
+            return False
+        await self._advance(prepared.events[-1].position, prepared.outcome)
+        return True
+
     async def _write(self, connection: Connection, owner: Owner, found: Sequence[Stored]) -> None:
-        known = batches.Known(self._contacts, self._agents)
+        """Event by event: what is there is told apart, and what can't be is set aside."""
         try:
             await self._make_months(connection, found)
-            outcome = await self._written_as_new(connection, owner, found, known)
-            if outcome is None:
-                outcome = await batches.write(connection, owner, found, known)
-                self._repeating = outcome.written < len(found)
+            outcome = await batches.write(connection, owner, found, self._known())
+            self._repeating = outcome.written < len(found)
         except batches.NotOwner:
             raise Fenced(owner.node) from None
         except CONTENT_FAULTS as error:
@@ -212,19 +262,9 @@ class Writer:
                 await self._write(connection, owner, found[:half])
                 await self._write(connection, owner, found[half:])
                 return
-            outcome = await batches.write(connection, owner, found, known, unreadable=f"unreadable: {reason(error)}")
+            why = f"unreadable: {reason(error)}"
+            outcome = await batches.write(connection, owner, found, self._known(), unreadable=why)
         await self._advance(found[-1].position, outcome)
-
-    async def _written_as_new(
-        self, connection: Connection, owner: Owner, found: Sequence[Stored], known: batches.Known
-    ) -> batches.Outcome | None:
-        """None if some of it may be in the database already: after a restore, say, or behind a lost answer."""
-        if self._repeating or found[0].position <= self._there_until:
-            return None
-        try:
-            return await batches.write(connection, owner, found, known, new=True)
-        except asyncpg.UniqueViolationError:
-            return None
 
     async def _make_months(self, connection: Connection, found: Sequence[Stored]) -> None:
         today = datetime.fromtimestamp(self._clock.now(), UTC).date()
@@ -261,3 +301,9 @@ class Writer:
         async with self._moved:
             self._position = position
             self._moved.notify_all()
+
+
+async def _gone(task: "asyncio.Task[_Batch]") -> None:
+    """Wait until it has ended, whatever came of it: nobody wants it any more."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
