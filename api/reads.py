@@ -1,8 +1,9 @@
 """Rows of the database in the API's words, and which of them a viewer may see: the one place that decides it."""
 
 import re
-from dataclasses import asdict
 from typing import Any, Final
+
+from msgspec.structs import asdict
 
 from api.auth import Viewer
 from api.masking import masked_name, masked_phone

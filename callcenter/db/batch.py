@@ -12,6 +12,7 @@ from callcenter.db.changed import Changed, Saving
 from callcenter.db.copying import Connection, Copy
 from callcenter.db.event_rows import (
     CONTACT,
+    LOOP_EVENTS_MAX,
     Apart,
     Owner,
     contact_copy,
@@ -114,8 +115,7 @@ async def prepare(reads: Connection, owner: Owner, batch: Sequence[Stored], know
     outcome = Outcome(written=len(batch))
     contacts, floor = _sorted(batch)
     copies = [await contact_copy(owner, contacts), await floor_copy(owner, floor)]
-    views = await _views_before(reads, contacts, known)
-    changed = await _fold_contacts(owner, contacts, views, outcome)
+    changed = await _fold_contacts(reads, owner, contacts, outcome, known)
     agents = await _fold_agents(reads, owner, floor, outcome, known)
     return Prepared(batch, outcome, copies, [await changed.saving(new=True), await agents.saving(new=True)])
 
@@ -164,8 +164,7 @@ async def _write_missing(
     contacts, floor = _sorted(batch)
     if contacts:
         missing = outcome.took(await insert_contact_events(connection, owner, contacts))
-        views = await _views_before(connection, missing, known)
-        await (await _fold_contacts(owner, missing, views, outcome)).save(connection)
+        await (await _fold_contacts(connection, owner, missing, outcome, known)).save(connection)
     if floor:
         missing = outcome.took(await insert_floor_events(connection, owner, floor))
         await (await _fold_agents(connection, owner, missing, outcome, known)).save(connection)
@@ -180,48 +179,61 @@ def _sorted(batch: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
     return contacts, floor
 
 
-async def _views_before(
-    connection: Connection, events: Sequence[Stored], known: Known
-) -> dict[str, ContactView | None]:
-    """The views of the contacts of `events` as they were before: what is not known is read from the database."""
-    firsts: dict[str, int] = {}
+async def _fold_contacts(
+    reads: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome, known: Known
+) -> Changed:
+    """The views of contacts after `events`; gives way to the event loop now and then."""
+    changed, together = Changed(), 0
+    by_contact = _by_contact(events)
+    views = await _views_before(reads, by_contact, known)
+    for contact_id, own in by_contact.items():
+        before = views[contact_id]
+        after = _folded(Fold(contact_id, owner.node, before), own, outcome.misread)
+        changed.note(before, after)
+        outcome.contacts[contact_id] = after
+        together += len(own)
+        if together >= LOOP_EVENTS_MAX:
+            together = 0
+            await asyncio.sleep(0)
+    return changed
+
+
+def _by_contact(events: Sequence[Stored]) -> Mapping[str, Sequence[Stored]]:
+    own: dict[str, list[Stored]] = {}
     for event in events:
-        firsts.setdefault(contact_of(event), event.entry.seq)
+        own.setdefault(contact_of(event), []).append(event)
+    return own
+
+
+def _folded(total: Fold, events: Sequence[Stored], misread: list[Stored]) -> ContactView | None:
+    for event in events:
+        entry = event.entry
+        try:
+            body = body_of(entry.type, entry.data)
+        except msgspec.MsgspecError:
+            misread.append(event)
+            continue
+        if body is not None:
+            total.add(entry.seq, instant(entry.at), body)
+    return total.view()
+
+
+async def _views_before(
+    reads: Connection, by_contact: Mapping[str, Sequence[Stored]], known: Known
+) -> Mapping[str, ContactView | None]:
+    """The views of contacts as they were before their events: what is not known is read from the database."""
     views: dict[str, ContactView | None] = {}
     earlier: dict[str, int] = {}
-    for contact_id, seq in firsts.items():
+    for contact_id, own in by_contact.items():
+        seq = own[0].entry.seq
         if contact_id in known.contacts:
             views[contact_id] = known.contacts[contact_id]
         elif seq == 1:
             views[contact_id] = None
         else:
             earlier[contact_id] = seq
-    views.update(await _earlier_views(connection, earlier))
+    views.update(await _earlier_views(reads, earlier))
     return views
-
-
-async def _fold_contacts(
-    owner: Owner, events: Sequence[Stored], views: Mapping[str, ContactView | None], outcome: Outcome
-) -> Changed:
-    """Add `events` to `views`; gives way to the event loop now and then."""
-    totals = {contact_id: Fold(contact_id, owner.node, view) for contact_id, view in views.items()}
-    for part in portions(events):
-        for event in part:
-            entry = event.entry
-            try:
-                body = body_of(entry.type, entry.data)
-            except msgspec.MsgspecError:
-                outcome.misread.append(event)
-                continue
-            if body is not None:
-                totals[contact_of(event)].add(entry.seq, instant(entry.at), body)
-        await asyncio.sleep(0)
-    changed = Changed()
-    for contact_id, total in totals.items():
-        after = total.view()
-        changed.note(views[contact_id], after)
-        outcome.contacts[contact_id] = after
-    return changed
 
 
 async def _earlier_views(connection: Connection, earlier: Mapping[str, int]) -> dict[str, ContactView | None]:
@@ -247,31 +259,42 @@ def fold_record(view: ContactView | None, record: Mapping[str, Any]) -> ContactV
 
 
 async def _fold_agents(
-    connection: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome, known: Known
+    reads: Connection, owner: Owner, events: Sequence[Stored], outcome: Outcome, known: Known
 ) -> Changed:
     """As `_fold_contacts`, for the intervals of agents."""
-    changes = [event for event in events if event.entry.type == AGENT_CHANGED and event.entry.stream.startswith(AGENT)]
-    agents = {event.entry.stream.removeprefix(AGENT) for event in changes}
-    rows = {agent_id: known.agents[agent_id] for agent_id in agents & known.agents.keys()}
-    missing = sorted(agents - rows.keys())
-    if missing:
-        for record in await connection.fetch(OPEN_INTERVALS, owner.node, missing):
-            rows[record["agent_id"]] = AgentStateRow(**record)
     changed = Changed()
-    for event in changes:
-        agent_id = event.entry.stream.removeprefix(AGENT)
-        record = {
-            "node": owner.node,
-            "position": event.position,
-            "at": instant(event.entry.at),
-            "data": event.entry.data,
-        }
-        try:
-            rows[agent_id] = fold_agent_record(rows.get(agent_id), {**record, "stream": event.entry.stream}, changed)
-        except msgspec.MsgspecError:
-            outcome.misread.append(event)
-    outcome.agents = rows
+    changes = [event for event in events if event.entry.type == AGENT_CHANGED and event.entry.stream.startswith(AGENT)]
+    latest = outcome.agents = await _intervals_before(reads, owner, changes, known)
+    for part in portions(changes):
+        for event in part:
+            entry = event.entry
+            agent_id = entry.stream.removeprefix(AGENT)
+            try:
+                body = AGENT_DECODER.decode(entry.data)
+            except msgspec.MsgspecError:
+                outcome.misread.append(event)
+                continue
+            at = instant(entry.at)
+            ended, began = fold_agent(
+                latest.get(agent_id), body, agent_id=agent_id, node=owner.node, position=event.position, at=at
+            )
+            changed.note_agent(ended, began)
+            latest[agent_id] = began
+        await asyncio.sleep(0)
     return changed
+
+
+async def _intervals_before(
+    reads: Connection, owner: Owner, changes: Sequence[Stored], known: Known
+) -> dict[str, AgentStateRow]:
+    """The open intervals of those agents who had one; what is not known is read from the database."""
+    agents = {event.entry.stream.removeprefix(AGENT) for event in changes}
+    latest = {agent_id: known.agents[agent_id] for agent_id in agents if agent_id in known.agents}
+    unknown = sorted(agents - latest.keys())
+    if unknown:
+        for record in await reads.fetch(OPEN_INTERVALS, owner.node, unknown):
+            latest[record["agent_id"]] = AgentStateRow(**record)
+    return latest
 
 
 def fold_agent_record(before: AgentStateRow | None, record: Mapping[str, Any], changed: Changed) -> AgentStateRow:

@@ -9,10 +9,9 @@ import msgspec
 from sqlalchemy import Table
 
 from callcenter.db.copying import Connection, Copy, encoded
-from callcenter.db.projections import AgentStateRow, ContactRow, ContactView, RecordingRow, SegmentRow
+from callcenter.db.projections import AgentStateRow, ContactView, Row
 from callcenter.db.tables import agent_state_interval, contact, recording, segment, upsert
 
-Row = ContactRow | SegmentRow | RecordingRow | AgentStateRow
 R = TypeVar("R")
 PORTION_ROWS = 100  # encoded in one go; then the event loop serves callers for a moment
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ async def views_held(connection: Connection, contact_ids: Sequence[str]) -> dict
 
 async def _rows(connection: Connection, table: Table, kind: type[Any], ids: Sequence[str], order: str) -> list[Any]:
     sql = f"SELECT * FROM {table.name} WHERE contact_id = ANY ($1::uuid[]) ORDER BY {order}"  # noqa: S608 - our names
-    names = [part.name for part in fields(kind)]
+    names = kind.__struct_fields__
     return [kind(**{name: _plain(row[name]) for name in names}) for row in await connection.fetch(sql, ids)]
 
 

@@ -1,7 +1,7 @@
 """What the API reads: contacts, events, recordings, customers; typed rows, instants as seconds since the epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from callcenter.db.engine import reaching
 from callcenter.db.estimates import Estimates
 from callcenter.db.flow_paths import FlowPaths
 from callcenter.db.migrate import day_of
-from callcenter.db.projections import AgentStateRow, ContactRow, RecordingRow, SegmentRow
+from callcenter.db.projections import AgentStateRow, ContactRow, RecordingRow, Row, SegmentRow
 from callcenter.db.reports import Reports
 from callcenter.db.tables import (
     agent_state_interval,
@@ -32,7 +32,7 @@ from callcenter.db.tables import (
 PAGE_MAX = 500
 RECENT_CONTACTS = 10
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,7 @@ class ContactDetail:
     recordings: tuple[RecordingRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(Row, frozen=True):
     """A stored event. `stream` is contact/<id>, agent/<id> or site; `position` orders the events of one node."""
 
     position: int
@@ -89,8 +88,7 @@ class EventRow:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerRow:
+class CustomerRow(Row, frozen=True):
     """A customer with the numbers and addresses they are known by: `identities` are (kind, value)."""
 
     customer_id: str
@@ -284,8 +282,7 @@ def _customers() -> Select[Any]:
 
 
 def _typed(kind: type[R], row: Mapping[Any, Any]) -> R:
-    values = {field.name: _plain(row[field.name]) for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**values)
+    return kind(**{name: _plain(row[name]) for name in kind.__struct_fields__})
 
 
 def _plain(value: Any) -> Any:
