@@ -28,6 +28,7 @@ def managed(asterisk: AsteriskCompanion, trunk: str | None = None) -> Access:
         ami_password=asterisk.ami_password,
         sounds=asterisk.sounds_dir_in_asterisk,
         trunk=trunk,
+        cel=asterisk.cel_path,
     )
 
 
@@ -49,4 +50,5 @@ def external(settings: Settings) -> Access:
         ami_password=settings.ami_password.get_secret_value(),
         sounds=settings.sounds_dir,
         trunk=settings.trunk,
+        cel=settings.cel_file,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from callcenter.asterisk.cel import CelFile, Witnessed
+from callcenter.asterisk.cel import FALLBACK_CONTEXTS, CelFile, Witnessed
 from callcenter.config.calling import EXPIRES_S_MAX
 from callcenter.contact.events import CallbackPromised, ContactEnded
 from callcenter.db import evidence
@@ -25,7 +25,6 @@ from callcenter.db.projections import RecordingRow
 FINDINGS_SHOWN_MAX = 1_000
 OPEN_S = 12 * 3600.0  # a contact open for longer is not a long call any more
 CHANNELS_AROUND_S = 24 * 3600.0
-FALLBACK_CONTEXTS = frozenset({"fallback", "emergency", "message"})
 RESULT = "audit.json"
 
 

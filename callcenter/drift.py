@@ -4,19 +4,23 @@ A reconcile at a connect is alone: events wait until it is through. A look besid
 is on its way, an event, a command, a commit, looks like a difference. So a look counts only what it finds twice,
 GRACE_S apart, with every append of before on the disk and no command about that contact still under way. What
 remains is a signal that was lost on a healthy connection. In a healthy service there is none (`mended`).
+
+Asterisk's own account is asked how channels ended that are gone. That takes a moment, so what differs is looked at
+once more afterwards.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
 
+from callcenter.clock import Clock
 from callcenter.contact.model import Contact
 from callcenter.contact.signals import Signal
 from callcenter.errors import JournalError, TelephonyError
-from callcenter.ports import CallerAtTheDoor, ChannelSeen
-from callcenter.reconcile import Findings, compare
+from callcenter.ports import CallerAtTheDoor, ChannelEnded, ChannelSeen
+from callcenter.reconcile import Findings, compare, gone, witnessed
 
 log = structlog.get_logger()
 
@@ -41,6 +45,9 @@ class Asterisk(Protocol):
 
     async def bridges(self) -> Sequence[str]:
         """The ids of all live bridges of ours."""
+
+    async def how_ended(self, there_at: Mapping[str, float], since: float) -> Mapping[str, ChannelEnded]:
+        """How these channels ended, as far as anybody can tell; each was there at its instant, all at `since`."""
 
     def soon_told(self) -> Collection[str]:
         """Channels whose end waits to be handed on, and says more than we could."""
@@ -71,8 +78,8 @@ class Contacts(Protocol):
     def contacts(self) -> Iterable[Contact]:
         """Every live contact."""
 
-    def signal(self, resource_id: str, signal: Signal) -> None:
-        """Deliver a signal."""
+    def signal(self, resource_id: str, signal: Signal, at: float | None = None) -> None:
+        """Deliver a signal; `at`: when it happened, if not now."""
 
     def resume(self, contact_id: str) -> None:
         """A contact of an earlier process goes on."""
@@ -88,15 +95,36 @@ class Drift:
         self,
         asterisk: Asterisk,
         switchboard: Contacts,
-        *,
+        clock: Clock,
         unseen: Callable[[Iterable[str]], None],
         on_disk: Callable[[], Awaitable[object]],
     ) -> None:
         self._asterisk = asterisk
         self._switchboard = switchboard
+        self._clock = clock
         self._unseen = unseen
         self._on_disk = on_disk
+        self._true_at = clock.now()
         self.mended = 0
+
+    def restore(self, true_at: float) -> None:
+        """What we believe was true then: an earlier process of ours lived at least until that instant."""
+        self._true_at = true_at
+
+    async def reconcile(self, left_behind: Iterable[Contact] = ()) -> int:
+        """At a connect: find what was missed and make up for it; how many differences there were."""
+        began_at = self._clock.now()
+        found = await self.differences()
+        ended = await self._how_ended(found)
+        if ended:
+            found = await self.differences()
+        self.make_up(found, ended, left_behind)
+        self._true_at = began_at
+        return found.count
+
+    async def _how_ended(self, found: Findings) -> Mapping[str, ChannelEnded]:
+        there_at = gone(found, self._switchboard.contacts)
+        return await self._asterisk.how_ended(there_at, self._true_at) if there_at else {}
 
     async def differences(self) -> Findings:
         """What differs now; raises TelephonyError. Nothing is awaited between the comparison and the return."""
@@ -104,12 +132,13 @@ class Drift:
         channels = await self._asterisk.survey()
         return compare(self._switchboard.contacts, channels, bridges, ending=self._asterisk.soon_told())
 
-    def make_up(self, found: Findings, left_behind: Iterable[Contact] = ()) -> None:
+    def make_up(self, found: Findings, ended: Mapping[str, ChannelEnded], left_behind: Iterable[Contact] = ()) -> None:
         """Tell the contacts what they missed; those of an earlier process go on; clear what is nobody's."""
         leaving = self._asterisk.ask_again()
-        self._unseen(contact_id for contact_id, _ in found.lost)
-        for contact_id, signal in found.lost:
-            self._switchboard.signal(contact_id, signal)
+        late = witnessed(found, self._switchboard.contacts, ended)
+        self._unseen(contact_id for contact_id, _, at in late if at is None)
+        for contact_id, signal, at in late:
+            self._switchboard.signal(contact_id, signal, at)
         for contact in left_behind:
             self._switchboard.resume(contact.contact_id)
         for caller in found.arrivals:
@@ -131,19 +160,21 @@ class Drift:
         asterisk = self._asterisk
         if not asterisk.in_sync:
             return 0
-        syncs = asterisk.syncs
+        syncs, began_at = asterisk.syncs, self._clock.now()
         first, silent = await self.differences(), await asterisk.silent(GRACE_S)
         await asyncio.sleep(GRACE_S)
         await self._on_disk()
+        ended = await self._how_ended(first)
         found = (await self.differences()).also_in(first) if first.count else first
         if not asterisk.in_sync or asterisk.syncs != syncs:
             return 0  # a reconcile has made up for all of it
         found = self._at_rest(found)
         if found.count:
             log.warning("signals were lost", found=found.told())
-        self.make_up(found)
-        ended = asterisk.tell_ended(silent)
-        return found.count + ended + await asterisk.relearn_phones(news_only=True)
+        self.make_up(found, ended)
+        self._true_at = began_at
+        unheard = asterisk.tell_ended(silent)
+        return found.count + unheard + await asterisk.relearn_phones(news_only=True)
 
     def _at_rest(self, found: Findings) -> Findings:
         """Without what a command that is under way may have changed meanwhile."""

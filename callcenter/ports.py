@@ -49,6 +49,19 @@ class ChannelSeen:
     bridge_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelEnded:
+    """How a channel ended that nobody of ours heard of, by Asterisk's own account.
+
+    `by` is caller (its own party), agent (the party it was joined with), fallback (the dialplan took it, at `at`) or
+    system (nobody hung up: Asterisk ended it, or died). `cause` is Q.850, 0 if there was none.
+    """
+
+    at: float
+    by: str
+    cause: int = 0
+
+
 class SignalSink(Protocol):
     """Who telephony reports to; every method returns at once."""
 

@@ -1,15 +1,18 @@
 """After every connect: what Asterisk has against what we believe; each difference is a signal that must have been lost.
 
 Asterisk never repeats an event. So the truth is asked for, and the contacts hear what they missed through their
-ordinary mailboxes, as if it had just happened. Nothing here acts; it only finds.
+ordinary mailboxes, as if it had just happened, or as of when it did where Asterisk's own account tells. Nothing here
+acts; it only finds.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from callcenter.contact import signals as sig
 from callcenter.contact.model import Contact, Talk
-from callcenter.ports import CallerAtTheDoor, ChannelSeen
+from callcenter.ports import CallerAtTheDoor, ChannelEnded, ChannelSeen
 
 
 @dataclass(slots=True)
@@ -79,6 +82,55 @@ def compare(
             found.stray_legs.append(channel.channel_id)
     found.stray_bridges = [bridge_id for bridge_id in bridges if bridge_id not in known_bridges]
     return found
+
+
+class Late(NamedTuple):
+    """A signal for a contact, told late; `at` is when it happened, None if nobody can tell."""
+
+    contact_id: str
+    signal: sig.Signal
+    at: float | None
+
+
+def gone(found: Findings, contacts: Iterable[Contact]) -> dict[str, float]:
+    """The channels whose end was lost, each with an instant at which it was certainly there."""
+    known = {contact.contact_id: contact for contact in contacts}
+    return {
+        channel_id: known[contact_id].told_at
+        for contact_id, signal in found.lost
+        if contact_id in known and (channel_id := _channel(signal, known[contact_id]))
+    }
+
+
+def witnessed(found: Findings, contacts: Iterable[Contact], ended: Mapping[str, ChannelEnded]) -> list[Late]:
+    """The lost signals with what Asterisk's account says of their channels, in the order in which they happened."""
+    known = {contact.contact_id: contact for contact in contacts}
+    told = []
+    for contact_id, signal in found.lost:
+        account = ended.get(_channel(signal, known[contact_id])) if contact_id in known else None
+        told.append(Late(contact_id, signal, None) if account is None else _corrected(contact_id, signal, account))
+    return sorted(told, key=lambda late: math.inf if late.at is None else late.at)
+
+
+def _channel(signal: sig.Signal, contact: Contact) -> str:
+    """The channel whose end this signal tells; '' for other signals."""
+    match signal:
+        case sig.CallerLeft():
+            return contact.channel_id
+        case sig.AgentLegEnded(leg_id) | sig.CustomerLegEnded(leg_id):
+            return leg_id
+        case _:
+            return ""
+
+
+def _corrected(contact_id: str, signal: sig.Signal, account: ChannelEnded) -> Late:
+    match signal:
+        case sig.CallerLeft():
+            return Late(contact_id, sig.CallerLeft(account.by, account.cause), account.at)
+        case sig.AgentLegEnded() | sig.CustomerLegEnded():
+            return Late(contact_id, replace(signal, cause=account.cause), account.at)
+        case _:
+            return Late(contact_id, signal, None)
 
 
 def _compare_contact(

@@ -19,7 +19,6 @@ import structlog
 from callcenter.clock import Clock
 from callcenter.contact.model import Contact
 from callcenter.db.projections import RecordingRow
-from callcenter.db.stored import Stored
 from callcenter.errors import DatabaseError, JournalError
 from callcenter.ports import Append, Entry, Journal, StateChange
 from callcenter.recordings_folders import Folders
@@ -100,15 +99,8 @@ class Rows(Protocol):
 class Memory(Journal, Protocol):
     """The journal, with what it has kept for us."""
 
-    @property
-    def position(self) -> int:
-        """The position of the last event."""
-
     async def last_seqs(self, prefix: str) -> dict[str, int]:
         """The highest seq of every stream whose name begins so."""
-
-    async def read_after(self, position: int, limit: int) -> Sequence[Stored]:
-        """At most `limit` events with a higher position."""
 
 
 class RecordingsCheck:
@@ -147,11 +139,13 @@ class RecordingsCheck:
 
     # --- at the start ---------------------------------------------------------------------------------------------
 
-    async def restore(self, states: Mapping[str, bytes], left_behind: Iterable[Contact]) -> None:
-        """Go on where the journal ends. What is still being recorded is looked at after its talk, all else now."""
+    async def restore(self, states: Mapping[str, bytes], left_behind: Iterable[Contact], lived_to: float) -> None:
+        """Go on where the journal ends, with an event of `lived_to`.
+
+        What is still being recorded is looked at after its talk, all else now.
+        """
         self._seq = (await self._journal.last_seqs(STREAM)).get(STREAM, 0)
-        last = await self._journal.read_after(self._journal.position - 1, 1)
-        self._seen_all_to = last[0].entry.at if last else 0.0
+        self._seen_all_to = lived_to
         for stream, state in states.items():
             if stream.startswith(PENDING):
                 try:
@@ -173,7 +167,7 @@ class RecordingsCheck:
         self.state.pending = len(self._known)
 
     def unseen(self, contact_ids: Iterable[str]) -> None:
-        """A reconcile found that these contacts lost a leg while nobody saw it.
+        """A reconcile found that these contacts lost a leg, and nobody can say when.
 
         After a start of ours, their talks lasted at least until the last event before; after a broken link, who knows.
         """

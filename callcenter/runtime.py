@@ -153,7 +153,7 @@ class CallCenter:
         self.lost = LostContacts(settings.node, *known, self.writer)
         rng, prefix = entropy.stream("telephony"), self.recordings.prefix
         self.telephony = AsteriskTelephony(
-            surroundings.asterisk, app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
+            *(surroundings.asterisk, self.clock), app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
         )
         self.floor = Floor(site=acd_configuration(site), digest=site.digest, clock=self.clock, journal=self.journal)
         self.world = make_world(self._engine, settings, lambda: self.site, self.customers.card)
@@ -171,7 +171,7 @@ class CallCenter:
             accepting=lambda: self.journal.accepting and not self._stopping.is_set() and not self.draining,
         )
         on_disk = partial(self.journal.last_seqs, "-")  # a read has its turn after every append before it
-        self.drift = Drift(self.telephony, self.switchboard, unseen=self.recordings.unseen, on_disk=on_disk)
+        self.drift = Drift(self.telephony, self.switchboard, self.clock, self.recordings.unseen, on_disk)
         self.hours = Hours(site=lambda: self.site, clock=self.clock, doors=self.floor)
         self.floor.propose, self.floor.inform = self.switchboard.propose, self.switchboard.inform
         self.telephony.sink, self.world.tell = self.switchboard, self.switchboard.inform
@@ -211,7 +211,10 @@ class CallCenter:
             closings=closings_in(states),
             states=states,
         )
-        await self.recordings.restore(states, self._left_behind)
+        last = await self.journal.read_after(self.journal.position - 1, 1)
+        lived_to = last[0].entry.at if last else 0.0
+        self.drift.restore(lived_to)
+        await self.recordings.restore(states, self._left_behind, lived_to)
         self.lost.restore(contact.contact_id for contact in self._left_behind)
         for contact in self._left_behind:
             self.switchboard.adopt(contact, await self.flows.begun(contact))
@@ -382,10 +385,9 @@ class CallCenter:
             if self._succeeding is None:
                 self._succeeding = asyncio.create_task(self._succeed(self._predecessor), name="succeed")
             await asyncio.shield(self._succeeding)  # a link that is lost meanwhile syncs again; this happens once
-        found = await self.drift.differences()
-        self.drift.make_up(found, self._left_behind)
+        differences = await self.drift.reconcile(self._left_behind)
         self._left_behind = []
-        log.info("reconciled", differences=found.count)
+        log.info("reconciled", differences=differences)
         self.up.set()
 
 

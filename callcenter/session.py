@@ -76,15 +76,18 @@ class ContactSession:
         self._ask_world = ask_world
         self._line = line
         self._forget = forget
-        self._mailbox: deque[Signal] = deque()
+        self._mailbox: deque[tuple[Signal, float | None]] = deque()
         self._draining = False
         self._fault = ""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
-    def tell(self, signal: Signal) -> None:
-        """Put a signal into the mailbox; it is worked off in order, before anything else runs if we are idle."""
-        self._mailbox.append(signal)
+    def tell(self, signal: Signal, at: float | None = None) -> None:
+        """Put a signal into the mailbox; it is worked off in order, before anything else runs if we are idle.
+
+        `at`: when it happened, if that was not now but while nobody heard it.
+        """
+        self._mailbox.append((signal, at))
         if not self._draining:
             self._drain(())
 
@@ -141,7 +144,9 @@ class ContactSession:
         """The step of the next signal; after a bug, here or on the floor, the one that ends this contact alone."""
         now, cause = self._clock.now(), "fault"
         if not self._fault:
-            signal = self._mailbox.popleft()
+            signal, at = self._mailbox.popleft()
+            if at is not None:
+                now = min(now, max(at, self.contact.told_at))
             cause = type(signal).__name__
             try:
                 return _Taken(advance(self.contact, signal, self._plan, now), now, cause)

@@ -150,13 +150,13 @@ class Switchboard:
         if session is not None:
             session.resume()
 
-    def signal(self, resource_id: str, signal: Signal) -> None:
-        """Deliver a signal of telephony to the contact that owns the resource."""
+    def signal(self, resource_id: str, signal: Signal, at: float | None = None) -> None:
+        """Deliver a signal of telephony to the contact that owns the resource; `at`: when it happened, if not now."""
         contact_id = self._inbound.get(resource_id) or resource_id.partition(".")[0]
         session = self._sessions.get(contact_id)
         if session is not None:
             if not (isinstance(signal, CallerLeft) and _let_go_before(session.contact, resource_id)):
-                session.tell(signal)
+                session.tell(signal, at)
             return
         if resource_id in self._refused:
             return

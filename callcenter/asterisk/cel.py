@@ -8,7 +8,7 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,8 @@ import msgspec
 COLUMNS: Final = 12
 READ_BYTES_MAX: Final = 8 << 20  # at a time, so that a long absence does not fill the memory
 LINE_BYTES_MAX: Final = 64 << 10  # a longer one is none of Asterisk's
+FALLBACK_CONTEXTS: Final = frozenset({"fallback", "emergency", "message"})
+"""Where our dialplan cares for callers by itself."""
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class CelFile:
 
     def _read_some(self) -> tuple[list[Witnessed], bool]:
         """Events, and whether there is nothing more to read now."""
-        files = self._files()
+        files = files_of(self.path)
         if not files:
             return [], True
         n = self._place(files)
@@ -95,20 +97,10 @@ class CelFile:
         self.cursor = Cursor(inode, offset + end)
         if end == 0 and not last:
             self.cursor = Cursor(files[n + 1][1], 0)
-        return list(self._parsed(content[:end])), end == 0 and last
+        return list(parsed(content[:end], self._misread)), end == 0 and last
 
-    def _files(self) -> list[tuple[Path, int]]:
-        """The file and its predecessors (`cel.csv.1`, `cel.csv-20261121`), oldest first, with their inodes."""
-        found = []
-        for path in self.path.parent.glob(f"{self.path.name}*") if self.path.parent.is_dir() else ():
-            if path.suffix in {".gz", ".xz", ".bz2"}:
-                continue
-            try:
-                facts = path.stat()
-            except OSError:
-                continue  # rotated away this very moment
-            found.append((path == self.path, facts.st_mtime_ns, path, facts.st_ino))
-        return [(path, inode) for _, _, path, inode in sorted(found)]
+    def _misread(self) -> None:
+        self.misread += 1
 
     def _place(self, files: Sequence[tuple[Path, int]]) -> int:
         """Which of the files comes next: the one of the cursor, or the first after it is gone."""
@@ -117,14 +109,30 @@ class CelFile:
         inodes = [inode for _, inode in files]
         return inodes.index(self.cursor.inode) if self.cursor.inode in inodes else 0
 
-    def _parsed(self, content: bytes) -> Iterator[Witnessed]:
-        text = content.decode("utf-8", "replace").replace("\0", "\ufffd")
-        for row in csv.reader(io.StringIO(text, newline="\n")):
-            witnessed = _witnessed(row)
-            if witnessed is None:
-                self.misread += 1
-            else:
-                yield witnessed
+
+def files_of(path: Path) -> list[tuple[Path, int]]:
+    """The file and its predecessors (`cel.csv.1`, `cel.csv-20261121`), oldest first, with their inodes."""
+    found = []
+    for each in path.parent.glob(f"{path.name}*") if path.parent.is_dir() else ():
+        if each.suffix in {".gz", ".xz", ".bz2"}:
+            continue
+        try:
+            facts = each.stat()
+        except OSError:
+            continue  # rotated away this very moment
+        found.append((each == path, facts.st_mtime_ns, each, facts.st_ino))
+    return [(each, inode) for _, _, each, inode in sorted(found)]
+
+
+def parsed(content: bytes, misread: Callable[[], None] = lambda: None) -> Iterator[Witnessed]:
+    """The events of some whole lines; `misread` is told of each that makes no sense."""
+    text = content.decode("utf-8", "replace").replace("\0", "\ufffd")
+    for row in csv.reader(io.StringIO(text, newline="\n")):
+        witnessed = _witnessed(row)
+        if witnessed is None:
+            misread()
+        else:
+            yield witnessed
 
 
 def _witnessed(row: Sequence[str]) -> Witnessed | None:

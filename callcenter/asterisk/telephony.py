@@ -8,10 +8,11 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from callcenter.asterisk.ami import AmiClient
@@ -26,10 +27,12 @@ from callcenter.asterisk.requests import Requests
 from callcenter.asterisk.sayings import Sayings
 from callcenter.asterisk.translate import ALLOWED, Addressed, LeftStasis, Stranger, Translator, channel_seen, is_ours
 from callcenter.asterisk.unheeded import Unheeded
+from callcenter.asterisk.witness import Witness
+from callcenter.clock import Clock
 from callcenter.contact.commands import DropBridge, HangUp, Say, TelephonyCommand, lanes, subject
 from callcenter.contact.signals import CommandFailed, PromptEnded
 from callcenter.errors import ChannelGone, TelephonyError
-from callcenter.ports import CallerAtTheDoor, ChannelSeen, DeviceSeen, SignalSink
+from callcenter.ports import CallerAtTheDoor, ChannelEnded, ChannelSeen, DeviceSeen, SignalSink
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,8 @@ _CROSSED = frozenset({400, 409, 412, 422})
 class Access:
     """Where one Asterisk is and how to log in; `ari_url` ends in /ari, `sounds` is the prompts' folder over there.
 
-    `trunk` is where it sends the calls that we make (`requests.dial_string`); None: it makes none.
+    `trunk` is where it sends the calls that we make (`requests.dial_string`); None: it makes none. `cel` is where it
+    writes its own account of every channel, None if nobody knows.
     """
 
     ari_url: str
@@ -65,6 +69,7 @@ class Access:
     ami_password: str = field(repr=False)
     sounds: str
     trunk: str | None = None
+    cel: Path | None = None
 
 
 class AsteriskTelephony:
@@ -80,6 +85,7 @@ class AsteriskTelephony:
     def __init__(
         self,
         access: Access,
+        clock: Clock,
         *,
         app: str,
         lease_s: float,
@@ -87,6 +93,7 @@ class AsteriskTelephony:
         recordings: Callable[[], str] = str,
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self.witness = Witness(access.cel, clock.now)
         self._ari = Ari(access.ari_url, access.ari_user, access.ari_password, app=app)
         self._phones = Phones(self._phone_seen)
         self._ami = AmiClient(
@@ -306,6 +313,10 @@ class AsteriskTelephony:
         """Ids of the live bridges that carry an id of ours, sorted."""
         return sorted(one.id for one in await self._ari.bridges() if is_ours(one.id))
 
+    async def how_ended(self, there_at: Mapping[str, float], since: float) -> Mapping[str, ChannelEnded]:
+        """How channels ended that are gone; see Witness."""
+        return await self.witness.how_ended(there_at, since)
+
     def soon_told(self) -> Collection[str]:
         """Channels whose end waits to be handed on, and says more of it than a look could."""
         return {event.channel.id for event in self._link.waiting if isinstance(event, ChannelHangupRequest)}
@@ -325,7 +336,9 @@ class AsteriskTelephony:
 
     async def _connected(self) -> None:
         self._translator.forget()
-        system = (await self._ari.info()).system
+        info = await self._ari.info()
+        self.witness.met(info.status.startup_time if info.status else "")
+        system = info.system
         version = self._requests.version = version_of(system.version if system else "")
         if version >= SOCKETS_SINCE and self._sockets is None:
             self._sockets = self._spawn(self._ari.keep_sockets(self._rng), "sockets for requests")
@@ -336,8 +349,9 @@ class AsteriskTelephony:
     def _link_state(self, state: LinkState) -> None:
         if state in {LinkState.UP, LinkState.YIELDED}:
             self._up.set()
-        else:
+        elif self._up.is_set():
             self._up.clear()
+            self.witness.deaf()
         log.info("ari link", extra={"state": state.value})
 
     def _ami_state(self, up: bool) -> None:

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     ami_user: str | None = Field(None, description="external: AMI user")
     ami_password: SecretStr | None = Field(None, description="external: AMI password")
     recordings_dir: Path | None = Field(None, description="external: where its MixMonitor writes, as we see it")
+    cel_file: Path | None = Field(
+        None, description="external: its CEL file with our columns, as we see it; unset: ends nobody heard have no time"
+    )
     recordings_fallback: Path | None = Field(
         None, description="second folder for recordings, on another disk: used while the first one is not fit"
     )
@@ -99,7 +102,14 @@ class Settings(BaseSettings):
         return value.lower() if isinstance(value, str) else value
 
     @field_validator(
-        "var", "site", "asterisk_root", "recordings_dir", "recordings_fallback", "http_credentials", mode="after"
+        "var",
+        "site",
+        "asterisk_root",
+        "recordings_dir",
+        "cel_file",
+        "recordings_fallback",
+        "http_credentials",
+        mode="after",
     )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:

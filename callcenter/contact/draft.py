@@ -8,6 +8,7 @@ from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.plan import Plan
+from callcenter.contact.signals import CallerLeft
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Draft:
         """Add events; seq counts them, for the contact owns its stream's numbering."""
         self._events.extend(events)
         object.__setattr__(self.contact, "seq", self.contact.seq + len(events))
+        object.__setattr__(self.contact, "told_at", self.now)
 
     def ask(self, *commands: ask.Command) -> None:
         """Add commands."""
@@ -72,6 +74,11 @@ class Draft:
         """The visit is over; the caller's leg is not ours any more."""
         self.remember(ev.CallerGone(ended_by=by, end_state=end_state, cause=cause))
         self.become(channel_id="", ended_by=by, end_state=end_state, timer_at=None, playback_id=None)
+
+    def caller_gave_up(self, left: CallerLeft, end_state: str) -> None:
+        """The caller left before they were served. Taken from us, or lost with Asterisk, they did not abandon."""
+        taken = left.by in {"fallback", "system"}
+        self.caller_leaves(by=left.by, end_state="failed" if taken else end_state, cause=left.cause)
 
     def close(self, wrap_up_s: float = 0.0) -> None:
         """Nothing more will happen to this contact: the terminal event."""

@@ -75,7 +75,7 @@ def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
     if cursor is not None and flow is not None:
         draft.remember(*map(_event, interpreter.leave(flow, cursor, _facts(draft), draft.now)))
     _leave(draft, "caller_left")
-    draft.caller_leaves(by=signal.by, end_state="abandoned_ivr", cause=signal.cause)
+    draft.caller_gave_up(signal, "abandoned_ivr")
     draft.close()
 
 

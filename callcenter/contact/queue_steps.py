@@ -123,7 +123,7 @@ def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
         offer_steps.settle(draft, offer, "caller_gone")
     draft.ask(ask.LeaveQueue(draft.contact.contact_id))
     leave(draft, "abandoned" if signal.by == "caller" else signal.by)
-    draft.caller_leaves(by=signal.by, end_state="abandoned_queue", cause=signal.cause)
+    draft.caller_gave_up(signal, "abandoned_queue")
     draft.close()
 
 

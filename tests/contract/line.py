@@ -8,6 +8,7 @@ from typing import Any
 
 from callcenter.asterisk.link import LinkState
 from callcenter.asterisk.telephony import Access, AsteriskTelephony
+from callcenter.clock import AnchoredClock
 from callcenter.contact.signals import Signal
 from callcenter.ports import CallerAtTheDoor, DeviceSeen
 from tests.kit.parts import RealAsterisk
@@ -26,6 +27,7 @@ def access_to(asterisk: RealAsterisk) -> Access:
         ami_user=companion.ami_user,
         ami_password=companion.ami_password,
         sounds=companion.sounds_dir_in_asterisk,
+        cel=companion.cel_path,
     )
 
 
@@ -105,7 +107,9 @@ async def telephony_on(
     asterisk: RealAsterisk, sink: Sink, *, lease_s: float = 30.0
 ) -> AsyncIterator[AsteriskTelephony]:
     """Our telephony on a real Asterisk, connected; nothing is reconciled."""
-    telephony = AsteriskTelephony(access_to(asterisk), app=asterisk.plan.app, lease_s=lease_s, rng=random.Random(1))
+    telephony = AsteriskTelephony(
+        access_to(asterisk), AnchoredClock(), app=asterisk.plan.app, lease_s=lease_s, rng=random.Random(1)
+    )
     connected = asyncio.Event()
 
     async def reconcile() -> None:

@@ -228,6 +228,7 @@ def access(companion: AsteriskCompanion) -> Access:
         ami_user=companion.ami_user,
         ami_password=companion.ami_password,
         sounds=companion.sounds_dir_in_asterisk,
+        cel=companion.cel_path,
     )
 
 

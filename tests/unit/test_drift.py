@@ -1,18 +1,19 @@
 """What a look beside the running service believes: only what it finds twice and nothing under way explains."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pytest
 
 from callcenter import drift
 from callcenter.asterisk.sayings import Sayings
 from callcenter.asterisk.unheeded import KEPT_MAX, Unheeded
+from callcenter.clock import AnchoredClock
 from callcenter.contact import commands as ask
 from callcenter.contact import signals as sig
 from callcenter.contact.model import Contact
 from callcenter.drift import Drift
-from callcenter.ports import CallerAtTheDoor, ChannelSeen
+from callcenter.ports import CallerAtTheDoor, ChannelEnded, ChannelSeen
 from callcenter.reconcile import compare
 from tests.contacts import CALLER, ID, OFFER, TALKING, after
 
@@ -26,6 +27,7 @@ class Asterisk:
         self.looks = list(looks)
         self.syncs, self.in_sync = 1, True
         self.busy: set[str] = set()
+        self.ended: dict[str, ChannelEnded] = {}
         self.cleared: list[str] = []
 
     async def survey(self) -> Sequence[ChannelSeen]:
@@ -33,6 +35,10 @@ class Asterisk:
 
     async def bridges(self) -> Sequence[str]:
         return []
+
+    async def how_ended(self, there_at: Mapping[str, float], since: float) -> Mapping[str, ChannelEnded]:
+        await asyncio.sleep(0)
+        return {channel_id: self.ended[channel_id] for channel_id in there_at if channel_id in self.ended}
 
     def soon_told(self) -> Collection[str]:
         return ()
@@ -63,10 +69,12 @@ class Switchboard:
     def __init__(self, *contacts: Contact) -> None:
         self.contacts = list(contacts)
         self.told: list[tuple[str, sig.Signal]] = []
+        self.told_at: list[float | None] = []
         self.arrivals: list[str] = []
 
-    def signal(self, resource_id: str, signal: sig.Signal) -> None:
+    def signal(self, resource_id: str, signal: sig.Signal, at: float | None = None) -> None:
         self.told.append((resource_id, signal))
+        self.told_at.append(at)
 
     def resume(self, contact_id: str) -> None:
         raise AssertionError("nobody of an earlier process is left")
@@ -79,7 +87,7 @@ async def looked(asterisk: Asterisk, switchboard: Switchboard) -> int:
     async def on_disk() -> None:
         await asyncio.sleep(0)
 
-    return await Drift(asterisk, switchboard, unseen=lambda _: None, on_disk=on_disk).look()
+    return await Drift(asterisk, switchboard, AnchoredClock(), lambda _: None, on_disk).look()
 
 
 @pytest.fixture(autouse=True)

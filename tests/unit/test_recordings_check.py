@@ -1,7 +1,7 @@
 """Recordings are looked at once, whoever died meanwhile, and go where there is room; nothing goes wrong in silence."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,6 @@ from callcenter.companions.errors import CompanionError
 from callcenter.config.settings import load_settings
 from callcenter.contact.model import Contact, Phase, Talk
 from callcenter.db.projections import RecordingRow
-from callcenter.db.stored import Stored
 from callcenter.ports import Append, Entry
 from callcenter.recordings_check import DOUBT_S, RecordingsCheck
 from callcenter.recordings_folders import Folders, SecondFolder, second_folder
@@ -34,9 +33,7 @@ class Memory:
     appended: list[Append] = field(default_factory=list)
     kept: dict[str, bytes] = field(default_factory=dict)
     rows: dict[str, RecordingRow] = field(default_factory=dict)
-    last_at: float = 0.0
     at: float = AT
-    position: int = 1
 
     def now(self) -> float:
         return self.at
@@ -52,9 +49,6 @@ class Memory:
     async def last_seqs(self, prefix: str) -> dict[str, int]:
         seqs = [entry.seq for item in self.appended for entry in item.entries if entry.stream == prefix]
         return {prefix: max(seqs)} if seqs else {}
-
-    async def read_after(self, position: int, limit: int) -> Sequence[Stored]:
-        return [Stored(1, Entry("site", 1, self.last_at, "site.changed", 1, b"{}", ""), b"", 1)] if self.last_at else []
 
     async def recording(self, recording_id: str) -> RecordingRow | None:
         return self.rows.get(recording_id)
@@ -84,7 +78,7 @@ def checks(memory: Memory, folders: Folders) -> RecordingsCheck:
 @asynccontextmanager
 async def at_work(memory: Memory, folders: Folders) -> AsyncIterator[RecordingsCheck]:
     checking = checks(memory, folders)
-    await checking.restore(memory.kept, ())
+    await checking.restore(memory.kept, (), 0.0)
     task = asyncio.create_task(checking.run())
     try:
         yield checking
@@ -237,7 +231,7 @@ async def test_a_talk_that_goes_on_over_a_restart_is_looked_at_when_it_is_over(
 ) -> None:
     recorded(folders.first)
     checking = checks(memory, folders)
-    await checking.restore({}, [talking()])  # it died before it had noted the recording
+    await checking.restore({}, [talking()], 0.0)  # it died before it had noted the recording
     assert (checking.state.pending, list(memory.kept)) == (1, [f"recording/{ID}"])
     task = asyncio.create_task(checking.run())
     await asyncio.sleep(0.05)
@@ -258,10 +252,9 @@ async def test_a_talk_that_goes_on_over_a_restart_is_looked_at_when_it_is_over(
 async def test_a_talk_whose_end_nobody_saw_must_be_there_as_far_as_it_was_seen(
     memory: Memory, folders: Folders, last_at: float, seconds: float, type_: str
 ) -> None:
-    memory.last_at = last_at
     recorded(folders.first, seconds=seconds)
     checking = checks(memory, folders)
-    await checking.restore({}, [talking()])
+    await checking.restore({}, [talking()], last_at)
     checking.unseen(["c1"])
     task = asyncio.create_task(checking.run())
     heard(checking, stopped(duration_s=60.0))
