@@ -73,6 +73,7 @@ def health_of(center: CallCenter) -> Health:
             Part("journal", ok=center.journal.accepting, required=True, detail=_of_journal(center)),
             Part("database", ok=writer.away_since is None, required=False, detail=writer.why),
             Part("customers", ok=center.customers.loaded, required=False, detail="callers known by their number"),
+            Part("witness", ok=not center.telephony.witness.silent, required=False, detail=_of_witness(center)),
             Part("recordings", ok=not recordings.why, required=False, detail=recordings.why or "into the first folder"),
         ),
         contacts_by_phase=dict(center.contacts_by_phase),
@@ -84,6 +85,10 @@ def health_of(center: CallCenter) -> Health:
         contacts_lost=center.lost.closed,
         drift_mended=center.drift.mended,
     )
+
+
+def _of_witness(center: CallCenter) -> str:
+    return center.telephony.witness.silent or "tells of ends that nobody heard"
 
 
 def _of_journal(center: CallCenter) -> str:

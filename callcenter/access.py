@@ -1,8 +1,12 @@
 """How an instance reaches its Asterisk: the one that is ours, or the one that its settings name."""
 
+from pathlib import Path
+
 from callcenter.asterisk.telephony import Access
 from callcenter.blueprint import asterisk_plan
 from callcenter.companions.asterisk import AsteriskCompanion
+from callcenter.companions.errors import CompanionError
+from callcenter.companions.place import place_of
 from callcenter.companions.plan import chosen_root
 from callcenter.config.settings import Settings
 from callcenter.config.site import Site
@@ -14,6 +18,17 @@ def access_of(settings: Settings, site: Site) -> Access:
         return external(settings)
     root = chosen_root(settings.var, settings.asterisk_root)
     return managed(AsteriskCompanion(asterisk_plan(settings, site, root=root)), settings.trunk)
+
+
+def cel_path(settings: Settings) -> Path | None:
+    """Where the Asterisk of these settings writes its account; None if it is not ours and they do not say."""
+    if settings.asterisk == "external":
+        return settings.cel_file
+    try:
+        root = chosen_root(settings.var, settings.asterisk_root)
+        return place_of(settings.instance, var=settings.var, root=root).cel
+    except CompanionError:
+        return None
 
 
 def managed(asterisk: AsteriskCompanion, trunk: str | None = None) -> Access:

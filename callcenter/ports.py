@@ -53,7 +53,7 @@ class ChannelSeen:
 class ChannelEnded:
     """How a channel ended that nobody of ours heard of, by Asterisk's own account.
 
-    `by` is caller (its own party), agent (the party it was joined with), fallback (the dialplan took it, at `at`) or
+    `by` is caller (its own party), agent (the one it was joined with), fallback (the dialplan took it, at `at`) or
     system (nobody hung up: Asterisk ended it, or died). `cause` is Q.850, 0 if there was none.
     """
 

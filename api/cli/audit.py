@@ -8,12 +8,10 @@ from pathlib import Path
 from api.cli.database import reached
 from api.cli.journal import journal_path
 from api.cli.output import Exit, err, out, say_json
+from callcenter.access import cel_path
 from callcenter.asterisk.cel import Witnessed
 from callcenter.audit import RESULT, Report, audit_events, keep, told, witnessed_in
 from callcenter.clock import AnchoredClock
-from callcenter.companions.errors import CompanionError
-from callcenter.companions.place import place_of
-from callcenter.companions.plan import chosen_root
 from callcenter.config.settings import Settings
 from callcenter.db.evidence import JournalEvidence, journal_evidence
 from callcenter.errors import JournalError
@@ -62,17 +60,6 @@ async def _witness(report: Report, path: Path | None) -> list[Witnessed] | None:
     if found is None:
         report.find("I2", str(path), "there is no such file, so Asterisk could not be asked")
     return found
-
-
-def cel_path(settings: Settings) -> Path | None:
-    """Where the Asterisk of these settings writes its account; None if it is not ours, or not there yet."""
-    if settings.asterisk == "external":
-        return None
-    try:
-        root = chosen_root(settings.var, settings.asterisk_root)
-        return place_of(settings.instance, var=settings.var, root=root).host / "log/cel-custom/cel.csv"
-    except CompanionError:
-        return None
 
 
 def _say(report: Report, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ def examine() -> list[Finding]:
             Finding("settings", ok=False, detail=mistake, fix="set the variable right, or unset it")
             for mistake in error.mistakes
         ]
-    looks: tuple[Look, ...] = (_asterisk, _sipp, _ports, _disk, _database, _site, _secrets, _clock, _audit)
+    looks: tuple[Look, ...] = (_asterisk, _sipp, _ports, _disk, _database, _site, _secrets, _clock, _witness, _audit)
     for look in looks:
         findings += look(settings)
     return findings
@@ -206,6 +207,16 @@ def _clock(_: Settings) -> Sequence[Finding]:
             required=False,
         ),
     )
+
+
+def _witness(settings: Settings) -> Sequence[Finding]:
+    from callcenter.access import cel_path  # noqa: PLC0415 - heavy, see main.py
+    from callcenter.asterisk.witness import Witness  # noqa: PLC0415
+
+    path = cel_path(settings)
+    silent = Witness(path, time.time).silent
+    fix = "asterisk-config/existing/README.md says what to set in cel.conf and cel_custom.conf"
+    return (Finding("witness", ok=not silent, detail=silent or str(path), fix=fix, required=False),)
 
 
 def _audit(settings: Settings) -> Sequence[Finding]:

@@ -140,7 +140,8 @@ def _witnessed(row: Sequence[str]) -> Witnessed | None:
         return None
     kind, when, channel_id, linked_id, channel, context, extension, app, app_data, caller, dialed, more = row
     try:
-        at = datetime.strptime(when, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC).timestamp()
+        moment = datetime.fromisoformat(when)
+        at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()  # so were they written once
         extra = msgspec.json.decode(more, type=dict[str, Any]) if more else {}
     except (ValueError, msgspec.MsgspecError):
         return None

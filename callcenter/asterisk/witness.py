@@ -56,7 +56,7 @@ class Witness:
         if self._path is None:
             return "nobody knows where Asterisk writes its account: set CALLCENTER_CEL_FILE"
         if not os.access(self._path, os.R_OK):
-            return f"Asterisk's account can't be read: {self._path}"
+            return f"Asterisk's account is not there, or can't be read: {self._path} (it begins with the first call)"
         return ""
 
     def met(self, startup_time: str) -> None:

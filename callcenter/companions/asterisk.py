@@ -71,7 +71,7 @@ class AsteriskCompanion:
         self.sounds_dir_in_asterisk = str(self._place.inside / "sounds")
         self.log_path = self._place.host / "log/messages.log"
         self.security_log_path = self._place.host / "log/security.log"
-        self.cel_path = self._place.host / "log/cel-custom/cel.csv"
+        self.cel_path = self._place.cel
 
     @property
     def pid(self) -> int | None:

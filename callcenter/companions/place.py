@@ -38,6 +38,11 @@ class Place:
     owner: tuple[int, int]
 
     @property
+    def cel(self) -> Path:
+        """The file in which Asterisk gives its own account of every channel."""
+        return self.host / "log/cel-custom/cel.csv"
+
+    @property
     def sudo(self) -> bool:
         """Whether entering the root takes rights that we do not have ourselves."""
         return self.root is not None and os.geteuid() != 0

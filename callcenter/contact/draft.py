@@ -76,9 +76,9 @@ class Draft:
         self.become(channel_id="", ended_by=by, end_state=end_state, timer_at=None, playback_id=None)
 
     def caller_gave_up(self, left: CallerLeft, end_state: str) -> None:
-        """The caller left before they were served. Taken from us, or lost with Asterisk, they did not abandon."""
-        taken = left.by in {"fallback", "system"}
-        self.caller_leaves(by=left.by, end_state="failed" if taken else end_state, cause=left.cause)
+        """The caller left before they were served; who was lost with Asterisk did not abandon."""
+        lost = left.by == "system"
+        self.caller_leaves(by=left.by, end_state="failed" if lost else end_state, cause=left.cause)
 
     def close(self, wrap_up_s: float = 0.0) -> None:
         """Nothing more will happen to this contact: the terminal event."""

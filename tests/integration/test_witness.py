@@ -1,6 +1,8 @@
 """What happened while nobody of ours heard it, told by Asterisk's own account: when a call ended, why, and by whom."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,14 +17,14 @@ from tests.integration.conftest import Figure
 from tests.integration.test_audit_on_asterisk import audited
 from tests.kit.behaviour import Answer
 from tests.kit.call import Call
-from tests.kit.hotline import AGENT_HZ, VIP, data, one, open_hotline
-from tests.kit.parts import RealAsterisk
+from tests.kit.hotline import AGENT_HZ, MENU, VIP, brisk_site, data, one, open_hotline
+from tests.kit.parts import DEMO_SITE, RealAsterisk, plan_for, running
 from tests.kit.phone import Phone
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
 
-TALKER, TALKER_LEFT, WAITER = "0912000001", "0912000002", "0912000003"
+TALKER, TALKER_LEFT, WAITER, CHOOSER = "0912000001", "0912000002", "0912000003", "0912000004"
 AWAY_S = 3.0  # so long nobody is there after the last of them has gone: a time of discovery is far from the truth
 TRUE_S = 1.0
 
@@ -102,3 +104,40 @@ def by_caller(events: Sequence[EventRow]) -> Mapping[str, Sequence[EventRow]]:
         for stream, story in stories.items()
         if stream.startswith("contact/")
     }
+
+
+async def test_asterisk_killed_closes_every_contact_as_lost_with_it_and_agents_are_available_again(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with (
+        running(plan_for(tmp_path / "asterisk", "dies", prompts_dir=DEMO_SITE / "prompts")) as asterisk,
+        asterisk.trunk() as trunk,
+        asterisk.phone("agent01") as agent,
+        open_hotline(tmp_path, asterisk, database_url, brisk_site()) as hotline,
+    ):
+        agent.behaviour = Answer(tone_hz=AGENT_HZ)
+        await hotline.log_in(agent, "agent01")
+        await hotline.talk(trunk, agent, caller=TALKER)
+        trunk.call(VIP, caller=WAITER)
+        await hotline.until_phase(Phase.QUEUED)
+        trunk.call(MENU, caller=CHOOSER)
+        await hotline.until_phase(Phase.IVR)
+        await asyncio.sleep(1.0)
+        companion = asterisk.companion
+        assert companion.pid is not None
+        os.kill(companion.pid, signal.SIGKILL)
+        died_at = time.time()
+        await asyncio.sleep(AWAY_S)
+        await companion.leave()
+        await companion.start()
+        await until(lambda: not hotline.contacts, "all contacts are closed", 30.0)
+        await agent.register()
+        await until(lambda: hotline.ready("agent01"), "the agent is available again", 30.0)
+        stories = by_caller([event for story in await hotline.stories() for event in story])
+    for caller, end_state in ((TALKER, "agent"), (WAITER, "failed"), (CHOOSER, "failed")):
+        left = one(stories[caller], "caller.left")
+        assert (data(left)["end_state"], data(left)["ended_by"]) == (end_state, "system")
+        assert left.at == pytest.approx(died_at, abs=TRUE_S)
+    assert data(one(stories[WAITER], "queue.left"))["outcome"] == "system", "nobody abandoned"
+    span_s = died_at - one(stories[TALKER], "talk.started").at
+    assert data(stories[TALKER][-1])["talk_s"] == pytest.approx(span_s, abs=TRUE_S)

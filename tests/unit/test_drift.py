@@ -101,6 +101,13 @@ async def test_who_is_gone_in_both_looks_has_left() -> None:
     assert switchboard.told == [(ID, sig.CallerLeft("unknown"))]
 
 
+async def test_when_they_left_is_told_as_asterisk_tells_it() -> None:
+    asterisk, switchboard = Asterisk([]), Switchboard(after())
+    asterisk.ended = {CALLER: ChannelEnded(5.0, "caller", 16)}
+    assert await looked(asterisk, switchboard) == 1
+    assert (switchboard.told, switchboard.told_at) == ([(ID, sig.CallerLeft("caller", 16))], [5.0])
+
+
 async def test_who_is_there_again_at_the_second_look_was_merely_on_the_way() -> None:
     switchboard = Switchboard(after())
     assert await looked(Asterisk([], [SEEN]), switchboard) == 0

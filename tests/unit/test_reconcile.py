@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from callcenter.contact import signals as sig
 from callcenter.contact.model import Phase
-from callcenter.ports import CallerAtTheDoor, ChannelSeen
-from callcenter.reconcile import compare
+from callcenter.ports import CallerAtTheDoor, ChannelEnded, ChannelSeen
+from callcenter.reconcile import compare, gone, witnessed
 from tests.contacts import (
     AGENT_WAITS,
     BOTH_RINGING,
@@ -72,6 +72,27 @@ def test_a_ringing_phone_that_stopped_is_told() -> None:
 def test_an_agent_who_hung_up_meanwhile_is_told_after_the_caller_who_did_too() -> None:
     found = compare([after(*TALKING)], [], [BRIDGE])
     assert found.lost == [(ID, sig.CallerLeft("unknown")), (ID, sig.AgentLegEnded(OFFER))]
+
+
+def test_what_asterisk_tells_of_the_ends_is_heard_in_the_order_in_which_they_came() -> None:
+    talking = after(*TALKING)
+    found = compare([talking], [], [BRIDGE])
+    assert gone(found, [talking]) == {CALLER: talking.told_at, OFFER: talking.told_at}
+    agent_first = {CALLER: ChannelEnded(60.0, "agent", 16), OFFER: ChannelEnded(50.0, "caller", 17)}
+    assert witnessed(found, [talking], agent_first) == [
+        (ID, sig.AgentLegEnded(OFFER, 17), 50.0),
+        (ID, sig.CallerLeft("agent", 16), 60.0),
+    ]
+
+
+def test_whose_end_nobody_can_tell_has_left_now() -> None:
+    talking = after(*TALKING)
+    found = compare([talking], [], [BRIDGE])
+    assert witnessed(found, [talking], {OFFER: ChannelEnded(50.0, "caller", 16)}) == [
+        (ID, sig.AgentLegEnded(OFFER, 16), 50.0),
+        (ID, sig.CallerLeft("unknown"), None),
+    ]
+    assert [late.at for late in witnessed(found, [talking], {})] == [None, None]
 
 
 def test_a_caller_in_our_hands_whom_no_contact_knows_is_an_arrival() -> None:

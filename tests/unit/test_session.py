@@ -132,3 +132,13 @@ async def test_a_caller_who_is_refused_hears_a_busy_tone_and_leaves_nothing_behi
     (item,) = world.appended
     assert [change.state for change in item.states] == [None]
     assert item.entries[-1].type == "contact.ended"
+
+
+def test_what_is_told_late_happened_then_but_not_before_what_is_known_already() -> None:
+    for at, ended_at in ((150.0, 150.0), (50.0, 100.0), (999.0, 200.0)):
+        world = World()
+        session = world.session(VIP)
+        session.tell(sig.CallerLeft("caller", 16), at)
+        ended = world.appended[-1].entries[-1]
+        assert (ended.type, ended.at) == ("contact.ended", ended_at)
+        assert msgspec.json.decode(ended.data)["wait_s"] == ended_at - 100.0
