@@ -25,6 +25,7 @@ def contact_plan(site: Site) -> Plan:
                 auto_answer=queue.auto_answer,
                 callback=queue.callback,
                 callback_key=queue.callback_key,
+                comfort=queue.comfort,
             )
             for queue in site.queues.values()
         },

@@ -9,7 +9,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, assert_never
 
 import msgspec
@@ -22,7 +21,7 @@ from callcenter.contact import signals as sig
 from callcenter.contact.exit_steps import exit_text
 from callcenter.departures import Departures
 from callcenter.errors import CallCenterError, JournalError
-from callcenter.floor_words import agent_body, concern, entered
+from callcenter.floor_words import agent_body, concern, entered, estimated, forecast, wait_told
 from callcenter.ports import Append, DeviceSeen, Entry, Journal, StateChange
 from routing import messages as acd
 from routing.acd.engine import Acd
@@ -44,6 +43,7 @@ FloorSignal = (
     | sig.StepTaken
     | sig.Diverted
     | sig.Estimated
+    | sig.WaitTold
     | sig.CallbackDue
     | sig.CallbackOver
     | sig.WrapUpOver
@@ -195,7 +195,11 @@ class Floor:
             case ask.EnterQueue():
                 if command.queue not in self._queues:
                     raise UnknownQueue(command.queue)  # here, where it fails this contact and no other
+                if command.told is not None:
+                    self._promises.keep(command.contact_id, command.queue, forecast(command.told), self._clock.now())
                 self._tell(entered(command))
+            case ask.TellWait(contact_id):
+                self.inform(contact_id, wait_told(self.promise(contact_id)))
             case ask.LeaveQueue(contact_id, abandoned):
                 self._promises.forget(contact_id)
                 self._tell(acd.Left(contact_id, abandoned))
@@ -311,9 +315,7 @@ class Floor:
         estimate = self._acd.promise(contact_id, now)
         if estimate is not None:
             self._promises.begin(contact_id, queue, self._acd.at_work(contact_id, now), estimate, now)
-            p50_s, p90_s = (wait_s if isfinite(wait_s) else None for wait_s in (estimate.p50_s, estimate.p90_s))
-            mean_s = estimate.mean_s if isfinite(estimate.mean_s) else None
-            self.inform(contact_id, sig.Estimated(estimate.position, p50_s, p90_s, mean_s))
+            self.inform(contact_id, estimated(estimate))
 
     def _obey(self, decision: acd.Decision) -> None:
         match decision:

@@ -1,10 +1,14 @@
 """The floor's words: what contacts ask as inputs of the ACD, what the ACD decides as bodies of events."""
 
 from collections.abc import Mapping, Sequence
+from math import inf, isfinite
 from typing import Any
 
 from callcenter.contact import commands as ask
+from callcenter.contact import signals as sig
+from callcenter.contact.comfort import Told
 from routing import messages as acd
+from routing.waiting.estimate import Estimate, Promise
 
 
 def concern(decisions: Sequence[acd.Decision], contact_id: str) -> bool:
@@ -28,6 +32,30 @@ def entered(command: ask.EnterQueue) -> acd.Entered:
         callback=command.callback,
         so_far=command.so_far,
     )
+
+
+def estimated(estimate: Estimate) -> sig.Estimated:
+    """What lies ahead of a contact as it enters."""
+    return sig.Estimated(estimate.position, _end(estimate.p50_s), _end(estimate.p90_s), _end(estimate.mean_s))
+
+
+def wait_told(promise: Promise | None) -> sig.WaitTold:
+    """What a contact is told of its wait, by its promise; nothing while it has none."""
+    if promise is None or promise.told is None:
+        return sig.WaitTold(None)
+    told = promise.told
+    return sig.WaitTold(Told(told.position, _end(told.p50_s), _end(told.p90_s)), promise.rose_because)
+
+
+def forecast(told: Told) -> Estimate:
+    """What a caller heard of their wait, as the estimate that it was; the median stands for the mean."""
+    p50_s, p90_s = (inf if wait_s is None else wait_s for wait_s in (told.p50_s, told.p90_s))
+    return Estimate(told.position, p50_s, p90_s, p50_s)
+
+
+def _end(wait_s: float) -> float | None:
+    """A wait without an end is None."""
+    return wait_s if isfinite(wait_s) else None
 
 
 def agent_body(change: acd.AgentChanged) -> Mapping[str, Any]:

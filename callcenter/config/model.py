@@ -6,6 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from callcenter.config.numbers import e164
+from callcenter.contact.comfort import Comfort
 from callcenter.contact.dial_policy import DialPolicy
 from callcenter.errors import CallCenterError
 from ivr.calendar import Calendar
@@ -58,7 +59,8 @@ class Queue:
     `hours` names the calendar outside which the queue takes nobody: newcomers go to `closed_exit`, those who wait
     then are served to the last (`closing` None) or go to `closing`. Without it the queue is always open.
 
-    Who presses `callback_key` while they wait is called back, as `callback` says (None: no key does that).
+    Who presses `callback_key` while they wait is called back, as `callback` says (None: no key does that). `comfort`
+    is what callers are told while they wait; None: nothing.
     """
 
     queue: str
@@ -88,6 +90,7 @@ class Queue:
     closed_exit: Exit = GOODBYE
     callback: CallbackRules = CALLBACK
     callback_key: str | None = None
+    comfort: Comfort | None = None
 
     @property
     def requirement(self) -> Requirement:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from callcenter.config.calling import read_callback
+from callcenter.config.comfort import check_key, read_comfort
 from callcenter.config.fields import (
     ID,
     SPAN_S_MAX,
@@ -93,6 +94,7 @@ def read_queue(reader: Reader, queue: str, head: Head, names: Names) -> Queue:
         closed_exit=way_out(reader, "closed_exit", names, "goodbye"),
         callback=callback,
         callback_key=callback_key,
+        comfort=read_comfort(reader, names),
     )
     _check_together(reader, found, head)
     reader.close()
@@ -111,6 +113,7 @@ def _check_together(reader: Reader, queue: Queue, head: Head) -> None:
     for key in ("closing", "closed_exit"):
         if queue.hours is None and key in reader:
             reader.wrong(key, "says nothing without hours")
+    check_key(reader, queue)
     lenders = [loan.lender for loan in queue.loans]
     for lender in sorted({lender for lender in lenders if lender and lenders.count(lender) > 1}):
         reader.wrong("loans", f"{shown(lender)} is listed twice")

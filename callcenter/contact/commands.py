@@ -8,6 +8,7 @@ system, goes out as `AskWorld` when the step is in the journal.
 
 from dataclasses import dataclass
 
+from callcenter.contact.comfort import Told
 from ivr.turn import Inquiry
 from routing.messages import DialOutcome
 from routing.model import SoFar
@@ -190,7 +191,8 @@ class EnterQueue:
     waited in this queue already, without that in which offers rang. `customer_id` tells the customer if they call
     again: their number (`tel:+…`) if they are unknown, None if that is too. `offers_made` counts the offers this
     contact already had, so that no offer id is used twice. `callback`: nobody is on the line, the customer is to be
-    called back, and `so_far` is how far we are with that.
+    called back, and `so_far` is how far we are with that. `told` is what the caller has heard of their wait here
+    already, which the floor may have forgotten since.
     """
 
     contact_id: str
@@ -205,6 +207,14 @@ class EnterQueue:
     offers_made: int = 0
     callback: bool = False
     so_far: SoFar | None = None
+    told: Told | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TellWait:
+    """How does the contact stand, and how long will it wait? The answer is WaitTold, at once."""
+
+    contact_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +257,7 @@ class FinishTalk:
     dropped: bool = False
 
 
-FloorCommand = EnterQueue | LeaveQueue | TellDialed | SettleOffer | FinishTalk
+FloorCommand = EnterQueue | TellWait | LeaveQueue | TellDialed | SettleOffer | FinishTalk
 
 
 @dataclass(frozen=True, slots=True)

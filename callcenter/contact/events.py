@@ -38,6 +38,14 @@ from callcenter.contact.ivr_events import (
     SurveyEnded,
     SurveyInvited,
 )
+from callcenter.contact.queue_events import (
+    QueueEntered,
+    QueueEstimated,
+    QueueEvent,
+    QueueLeft,
+    QueueStepTaken,
+    QueueTold,
+)
 
 __all__ = [
     "Answered",
@@ -76,8 +84,10 @@ __all__ = [
     "OfferSettled",
     "QueueEntered",
     "QueueEstimated",
+    "QueueEvent",
     "QueueLeft",
     "QueueStepTaken",
+    "QueueTold",
     "RecordingFailed",
     "RecordingStarted",
     "RecordingStopped",
@@ -131,53 +141,6 @@ class RoutingDecided(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class QueueEntered(Body):
-    """The contact joined a queue. `requires` is all that is asked of an agent, as text; `needs` the skills among it.
-
-    `needs` has each skill that must be held, and its least level, 1 where any will do. `moves` counts the queues that
-    it was moved on from by rule.
-    """
-
-    type: ClassVar[str] = "queue.entered"
-    queue: str
-    needs: Mapping[str, int]
-    value_tier: str
-    preferred_agent: str | None
-    requires: str = ""
-    preferred_wait_s: float = 0.0
-    moves: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class QueueEstimated(Body):
-    """The wait that lies ahead of the contact as it enters the queue, as a forecast: the median, the P90 and the mean.
-
-    `position` is 1 for the next to be served. The wait that came of it is in `queue.left`. None: no end was in sight.
-    """
-
-    type: ClassVar[str] = "queue.estimated"
-    queue: str
-    position: int
-    p50_s: float | None
-    p90_s: float | None
-    mean_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStepTaken(Body):
-    """The queue's step `step` (0 the first) says from now on who may serve; `why` is time or unstaffed.
-
-    `requires` is the whole requirement now, as text.
-    """
-
-    type: ClassVar[str] = "queue.step_taken"
-    queue: str
-    step: int
-    why: str
-    requires: str
-
-
-@dataclass(frozen=True, slots=True)
 class OfferMade(Body):
     """The contact was proposed to an agent, with the customer card as shown and why this agent (`trace`)."""
 
@@ -210,23 +173,6 @@ class OfferSettled(Body):
     ring_s: float
     cause: int = 0
     sip: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLeft(Body):
-    """The contact left the queue: answered, abandoned, diverted, callback, system, fallback or unknown.
-
-    `wait_s` counts from queue.entered. Who was diverted goes to `exit_to` (queue:<name>, callback, voicemail or
-    goodbye), because (`why`) of last_step, full, long_wait, unstaffed, moves_max or the reason of a closing. Who left
-    it for a callback keeps the place, and leaves it no second time.
-    """
-
-    type: ClassVar[str] = "queue.left"
-    queue: str
-    outcome: str
-    wait_s: float
-    why: str | None = None
-    exit_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,13 +304,10 @@ ContactEvent = (
     | ContactBlocked
     | IvrEvent
     | RoutingDecided
-    | QueueEntered
-    | QueueEstimated
-    | QueueStepTaken
+    | QueueEvent
     | OfferMade
     | OfferRinging
     | OfferSettled
-    | QueueLeft
     | CallbackEvent
     | TalkStarted
     | RecordingStarted

@@ -20,7 +20,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from callcenter.contact import callback_steps, exit_steps, ivr_steps, offer_steps, queue_steps, talk_steps
+from callcenter.contact import (
+    callback_steps,
+    comfort_steps,
+    exit_steps,
+    ivr_steps,
+    offer_steps,
+    queue_steps,
+    talk_steps,
+)
 from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
 from callcenter.contact import signals as sig
@@ -65,24 +73,25 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_IVR, sig.WorldAnswered): ivr_steps.world_answered,
     (_QUEUED, sig.CallerLeft): queue_steps.caller_left,
     (_QUEUED, sig.DigitPressed): exit_steps.key_pressed,
-    (_QUEUED, sig.PromptEnded): queue_steps.announcement_ended,
+    (_QUEUED, sig.PromptEnded): queue_steps.prompt_ended,
     (_QUEUED, sig.OfferProposed): offer_steps.offer_proposed,
     (_QUEUED, sig.OfferWithdrawn): _CROSSED_OFFER,
     (_QUEUED, sig.StepTaken): queue_steps.step_taken,
     (_QUEUED, sig.Diverted): exit_steps.diverted,
     (_QUEUED, sig.Estimated): queue_steps.estimated,
+    (_QUEUED, sig.WaitTold): comfort_steps.wait_told,
     (_QUEUED, sig.AgentRinging): _LATE_LEG,
     (_QUEUED, sig.AgentAnswered): offer_steps.release_late_leg,
     (_QUEUED, sig.AgentLegEnded): _OUR_HANG_UP,
     (_QUEUED, sig.AgentHeld): _LATE_LEG,
     (_QUEUED, sig.AgentResumed): _LATE_LEG,
     (_QUEUED, sig.CommandFailed): queue_steps.command_failed,
-    (_QUEUED, sig.TimerDue): _STALE_TIMER,
+    (_QUEUED, sig.TimerDue): comfort_steps.due,
     (_QUEUED, sig.CustomerAnswered): _TOLD_TWICE,
     (_QUEUED, sig.CustomerLegEnded): _TOLD_TWICE,
     (_CONNECTING, sig.CallerLeft): queue_steps.caller_left,
     (_CONNECTING, sig.DigitPressed): _KEY_AFTER_FLOW,
-    (_CONNECTING, sig.PromptEnded): queue_steps.announcement_ended,
+    (_CONNECTING, sig.PromptEnded): queue_steps.prompt_ended,
     (_CONNECTING, sig.OfferProposed): offer_steps.offer_proposed,
     (_CONNECTING, sig.OfferWithdrawn): offer_steps.offer_withdrawn,
     (_CONNECTING, sig.StepTaken): queue_steps.step_taken,
@@ -94,7 +103,7 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_CONNECTING, sig.AgentHeld): _LATE_LEG,
     (_CONNECTING, sig.AgentResumed): _LATE_LEG,
     (_CONNECTING, sig.CommandFailed): queue_steps.command_failed,
-    (_CONNECTING, sig.TimerDue): _STALE_TIMER,
+    (_CONNECTING, sig.TimerDue): comfort_steps.leave_out,
     (_CONNECTING, sig.CustomerAnswered): callback_steps.release_late_customer,
     (_CONNECTING, sig.CustomerLegEnded): _TOLD_TWICE,
     (_TALKING, sig.CallerLeft): talk_steps.caller_left,
@@ -213,6 +222,7 @@ TABLE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     **{(_GOODBYE, heard): cell for heard, cell in _GOING.items()},
     **{(phase, heard): cell for phase in (_WRAP_UP, _ENDED) for heard, cell in _NOBODY_LEFT.items()},
     **{(phase, sig.WorldAnswered): _ANSWER_AFTER_FLOW for phase in Phase if phase is not _IVR},
+    **{(phase, sig.WaitTold): _CROSSED_ESTIMATE for phase in Phase if phase not in {_IVR, _QUEUED}},
     (_WRAP_UP, sig.WrapUpOver): talk_steps.wrap_up_over,
     (_ENDED, sig.WrapUpOver): Race("the contact failed and was closed while its agent wrapped up"),
 }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from callcenter.contact.comfort import Told
 from callcenter.contact.signals import CustomerCard
 from ivr.interpreter import Cursor
 
@@ -75,6 +76,7 @@ class Contact:
     moved it through, which is what counts for its age; `moves` counts these moves. `rang_s` is for how long offers
     rang in this queue, `connecting_at` since when one does now. `requires` (text), `preferred_agent` and
     `preferred_wait_s` are what the rules made of the customer's record. `estimated`: this queue's estimate was told.
+    `told` is what the caller heard last of how they stand in this queue, `times_told` counts what they were told.
     `recording_consent` is what the caller said to being recorded, None if nobody asked. `verified_by` says how they
     proved to be `customer` (pin, or recalled from a call before), None: they did not. `callback` is set from the
     promise to call back on, for good unless the contact moves to another queue; `channel_id` then is the leg of the
@@ -128,6 +130,8 @@ class Contact:
     verified_by: str | None = None
     callback: Callback | None = None
     told_at: float = 0.0
+    told: Told | None = None
+    times_told: int = 0
 
     @property
     def stream(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from callcenter.contact.comfort import Comfort
 from callcenter.contact.dial_policy import DialPolicy
 from ivr.calendar import Calendar
 from ivr.model import Flow
@@ -32,7 +33,7 @@ class QueuePlan:
 
     `requires` is what the queue asks of every agent; the ACD knows it by itself, here it is only told. With
     `auto_answer` the agent's phone is asked to pick up by itself. Who presses `callback_key` while they wait is called
-    back as `callback` says.
+    back as `callback` says. `comfort` is what callers are told meanwhile; None: nothing.
     """
 
     queue: str
@@ -43,6 +44,7 @@ class QueuePlan:
     auto_answer: bool = False
     callback: CallbackRules = USUAL_CALLBACK
     callback_key: str | None = None
+    comfort: Comfort | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
 from callcenter.contact import offer_steps
 from callcenter.contact import signals as sig
+from callcenter.contact.comfort import Comfort
 from callcenter.contact.draft import Draft
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.talk_steps import start_talk
@@ -45,7 +46,7 @@ def enter_queue(
     if announcement:
         draft.say(announcement, draft.contact.language)
     else:
-        start_music(draft)
+        _wait_with_music(draft)
 
 
 def move(draft: Draft, queue: str) -> None:
@@ -54,9 +55,11 @@ def move(draft: Draft, queue: str) -> None:
     draft.become(moves=draft.contact.moves + 1, preferred_wait_s=0.0, callback=None)
     _join(draft, queue, draft.plan.queue(queue).music_class)
     draft.ask(entering(draft))
-    if draft.contact.music_on and draft.contact.music_class != before:
-        stop_music(draft)
-        start_music(draft)
+    if draft.contact.music_on:
+        draft.become(timer_at=_told_next_at(draft))
+        if draft.contact.music_class != before:
+            stop_music(draft)
+            start_music(draft)
 
 
 def resume(draft: Draft) -> None:
@@ -64,23 +67,33 @@ def resume(draft: Draft) -> None:
     offer_steps.let_go(draft, "rescinded", "normal")
     draft.become(phase=Phase.QUEUED)
     draft.ask(entering(draft))
-    if draft.contact.playback_id is not None or draft.contact.music_on:
+    if draft.contact.playback_id is not None:
         draft.stop_saying()
-        start_music(draft)  # even if there was music: we may have died before it was asked for
+        _wait_with_music(draft)
+    elif draft.contact.music_on:
+        start_music(draft)  # again: we may have died before it was asked for
 
 
-def announcement_ended(draft: Draft, signal: sig.PromptEnded) -> None:
-    """The announcement was heard, or failed: music from here on."""
+def prompt_ended(draft: Draft, signal: sig.PromptEnded) -> None:
+    """An announcement was heard, or failed."""
     if signal.playback_id == draft.contact.playback_id:
         draft.become(playback_id=None)
-        start_music(draft)
+        _wait_with_music(draft)
+
+
+def comfort_of(draft: Draft) -> Comfort | None:
+    """What the caller is told while they wait; None: nothing, as for whom we called, who are among the first."""
+    contact = draft.contact
+    if contact.queue is None or contact.callback is not None:
+        return None
+    return draft.plan.queue(contact.queue).comfort
 
 
 def command_failed(draft: Draft, signal: sig.CommandFailed) -> None:
     """An announcement that can't be played gives way to music; a desk that can't be rung, to the next agent."""
     if signal.command == "Say" and not signal.gone and signal.resource_id == draft.contact.playback_id:
         draft.become(playback_id=None)
-        start_music(draft)
+        _wait_with_music(draft)
     elif signal.command == "RingDesk":
         offer_steps.desk_not_rung(draft, signal)
 
@@ -135,7 +148,7 @@ def leave(draft: Draft, outcome: str, *, why: str | None = None, exit_to: str | 
     assert contact.queue is not None
     assert contact.queued_at is not None
     wait_s = draft.now - contact.queued_at
-    draft.become(wait_s=contact.wait_s + wait_s)
+    draft.become(wait_s=contact.wait_s + wait_s, timer_at=None)
     draft.remember(ev.QueueLeft(queue=contact.queue, outcome=outcome, wait_s=wait_s, why=why, exit_to=exit_to))
 
 
@@ -152,6 +165,19 @@ def stop_music(draft: Draft) -> None:
     if draft.contact.music_on:
         draft.become(music_on=False)
         draft.ask(ask.StopMusic(draft.contact.channel_id))
+
+
+def _wait_with_music(draft: Draft) -> None:
+    """Music from now on, until it is time to tell the caller how they stand."""
+    draft.become(timer_at=_told_next_at(draft))
+    start_music(draft)
+
+
+def _told_next_at(draft: Draft) -> float | None:
+    comfort = comfort_of(draft)
+    if comfort is None:
+        return None
+    return draft.now + (comfort.every_s if draft.contact.times_told else comfort.first_s)
 
 
 def _route(draft: Draft, queue: str) -> str:
@@ -214,6 +240,8 @@ def _join(draft: Draft, queue: str, music_class: str) -> None:
         estimated=False,
         music_class=music_class,
         timer_at=None,
+        told=None,
+        times_told=0,
     )
     contact = draft.contact
     requires = both(draft.plan.queue(queue).requires, entering(draft).requires)
@@ -249,6 +277,7 @@ def entering(draft: Draft) -> ask.EnterQueue:
         offers_made=contact.offers_made,
         callback=contact.callback is not None and not contact.channel_id,
         so_far=_so_far(draft),
+        told=contact.told if contact.callback is None else None,
     )
 
 

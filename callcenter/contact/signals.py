@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from callcenter.contact.comfort import Told
 from ivr.expression import Value
 from routing.model import Exit
 
@@ -147,6 +148,14 @@ class Estimated:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitTold:
+    """How the contact stands now, None if the floor can't tell; `because` is why the wait rose last, if it ever did."""
+
+    told: Told | None
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackDue:
     """Call the customer now, for the `attempt`-th time: an agent is free, or will be by the time they pick up."""
 
@@ -253,6 +262,7 @@ Signal = (
     | StepTaken
     | Diverted
     | Estimated
+    | WaitTold
     | CallbackDue
     | CallbackOver
     | CustomerAnswered

@@ -60,6 +60,14 @@ WORDS: Mapping[PromptId, str] = {
     "time_midnight": "midnight",
     **{f"dur_{unit}": unit for unit in ("day", "hour", "minute", "second")},
     **{f"dur_{unit}s": f"{unit}s" for unit in ("day", "hour", "minute", "second")},
+    "wait_next": "You are next in line.",
+    "wait_place": "You are number",
+    "wait_in_line": "in line.",
+    "wait_between": "The estimated wait is between",
+    "wait_and": "and",
+    "wait_about": "The estimated wait is about",
+    "wait_less": "The estimated wait is less than",
+    "wait_more": "The estimated wait is more than",
 }
 
 
@@ -115,6 +123,21 @@ def duration(seconds: int) -> Prompts:
     return said or ("num_0", "dur_seconds")
 
 
+def place(position: int) -> Prompts:
+    """You are number three in line."""
+    return ("wait_next",) if position == 1 else ("wait_place", *_whole(position), "wait_in_line")
+
+
+def wait(least: int, most: int | None) -> Prompts:
+    """The estimated wait is between two and five minutes; less than one minute; about ten; more than an hour."""
+    if most is None:
+        return ("wait_more", *duration(60 * least))
+    minutes = (*_whole(most), f"dur_minute{_plural(most)}")
+    if least == most:
+        return ("wait_about", *minutes)
+    return ("wait_between", *_whole(least), "wait_and", *minutes) if least else ("wait_less", *minutes)
+
+
 def _year(year: int) -> Prompts:
     """In two halves as people say it: twenty ten, nineteen oh five, nineteen hundred; two thousand eight."""
     century, rest = divmod(year, 100)
@@ -160,5 +183,7 @@ SPEAKER = Speaker(
     roc_day=day,  # the years of the Republic are said in Chinese only
     time=time,
     duration=duration,
+    place=place,
+    wait=wait,
     minus="num_minus",
 )

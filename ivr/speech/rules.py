@@ -72,7 +72,8 @@ class Speaker:
 
     number: any whole or decimal number below NUMBER_END. digits: the telephone's keys, one by one. ordinal: a whole
     number from 0. money: whole units and hundredths, both from 0, at least one sign before; in one of CURRENCIES.
-    day, roc_day: a date. time: hour 0-23, minute 0-59. duration: whole seconds from 0.
+    day, roc_day: a date. time: hour 0-23, minute 0-59. duration: whole seconds from 0. place: in a line, 1 the next.
+    wait: from so many whole minutes to so many, None: or longer; never from 0 without an end (`waiting`).
     """
 
     words: Mapping[PromptId, str]
@@ -84,6 +85,8 @@ class Speaker:
     roc_day: Callable[[date], Prompts]
     time: Callable[[int, int], Prompts]
     duration: Callable[[int], Prompts]
+    place: Callable[[int], Prompts]
+    wait: Callable[[int, int | None], Prompts]
     minus: PromptId
 
 
@@ -132,10 +135,9 @@ def _signed(rules: Speaker, number: Decimal, said: Prompts) -> Prompts:
 
 def _decimal(value: float) -> Decimal:
     """The number as a person writes it: 0.1 + 0.2 is 0.3."""
-    number = Decimal(str(value))
-    if number == number.to_integral_value():
-        return number.quantize(Decimal(1))
-    return number.quantize(Decimal(1).scaleb(-DECIMALS_MAX), ROUND_HALF_UP).normalize()
+    number = Decimal(str(value)).quantize(Decimal(1).scaleb(-DECIMALS_MAX), ROUND_HALF_UP)
+    whole = number.to_integral_value()
+    return whole if number == whole else number.normalize()
 
 
 def _clock(value: Value) -> tuple[int, int] | None:

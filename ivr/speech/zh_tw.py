@@ -61,6 +61,14 @@ WORDS: Mapping[PromptId, str] = {
     "dur_hours": "小時",
     "dur_minutes": "分鐘",
     "dur_seconds": "秒",
+    "wait_next": "下一位就是您。",
+    "wait_place": "您目前排在",
+    "wait_in_line": "位。",
+    "wait_between": "預估等候時間為",
+    "wait_to": "到",
+    "wait_about": "預估等候時間約",
+    "wait_less": "預估等候時間不到",
+    "wait_more": "預估等候時間超過",
 }
 
 
@@ -131,6 +139,21 @@ def duration(seconds: int) -> Prompts:
     return said or (_DIGITS[0], "dur_seconds")
 
 
+def place(position: int) -> Prompts:
+    """您目前排在第三位."""
+    return ("wait_next",) if position == 1 else ("wait_place", *ordinal(position), "wait_in_line")
+
+
+def wait(least: int, most: int | None) -> Prompts:
+    """預估等候時間為兩到五分鐘; 不到一分鐘; 約十分鐘; 超過一小時."""
+    if most is None:
+        return ("wait_more", *duration(60 * least))
+    minutes = (*_counted(most), "dur_minutes")
+    if least == most:
+        return ("wait_about", *minutes)
+    return ("wait_between", *_counted(least), "wait_to", *minutes) if least else ("wait_less", *minutes)
+
+
 def _month_and_day(value: date) -> Prompts:
     return (*_whole(value.month), "date_month", *_whole(value.day), "date_day")
 
@@ -195,5 +218,7 @@ SPEAKER = Speaker(
     roc_day=roc_day,
     time=time,
     duration=duration,
+    place=place,
+    wait=wait,
     minus="num_minus",
 )

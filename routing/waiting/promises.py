@@ -37,9 +37,18 @@ class Promises:
         self._told: dict[str, _Told] = {}
 
     def begin(self, contact_id: str, queue: str, agents: int, estimate: Estimate, now: float) -> None:
-        """The contact was told this as it entered the queue, with so many agents at work for it."""
-        known = self._told[contact_id] = _Told(Promise(), queue, agents)
+        """The contact was told this as it entered the queue, with so many agents at work for it.
+
+        Unless it was told better before (`keep`): that is not taken back.
+        """
+        known = self._told.setdefault(contact_id, _Told(Promise(), queue, agents))
+        known.queue, known.agents = queue, agents
         known.promise.update(estimate, now)
+
+    def keep(self, contact_id: str, queue: str, told: Estimate, now: float) -> None:
+        """The contact, which is about to enter this queue again, was told this in it by a process that ended."""
+        known = self._told[contact_id] = _Told(Promise(), queue, 0)
+        known.promise.update(told, now)
 
     def tell(self, contact_id: str, prospect: Prospect, now: float) -> Promise | None:
         """What the contact is told now; None while it has no estimate and was never told one."""

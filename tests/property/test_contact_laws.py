@@ -1,6 +1,6 @@
 """Laws of the contact machine: they hold for whatever Asterisk and the floor may say, in whatever order."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from callcenter.contact import commands as ask
 from callcenter.contact import events as ev
 from callcenter.contact import signals as sig
+from callcenter.contact.comfort import Comfort, Told
 from callcenter.contact.draft import Step
 from callcenter.contact.exit_steps import MOVES_MAX
 from callcenter.contact.machine import TABLE, advance
@@ -33,6 +34,12 @@ from tests.contacts import (
     gapless,
     offer,
     types,
+)
+
+COMFORT = Comfort(first_s=2.0, every_s=3.0, position=True, wait=True, messages=("a", "b"), key_prompts=("c",))
+LOOKED_AFTER = replace(
+    PLAN,
+    queues={name: replace(queue, comfort=COMFORT if name != "orders" else None) for name, queue in PLAN.queues.items()},
 )
 
 QUEUES = st.sampled_from(["vip", "vip", "product", "orders"])
@@ -74,6 +81,13 @@ SIGNALS: st.SearchStrategy[sig.Signal] = st.one_of(
 )
 
 
+WAITS = st.none() | st.floats(0, 600)
+TOLD = st.builds(
+    lambda position, one, two: Told(position, *sorted((one, two))) if one and two else Told(position, None, None),
+    *(st.integers(1, 9), WAITS, WAITS),
+)
+SIGNALS = st.one_of(SIGNALS, SIGNALS, st.builds(sig.WaitTold, st.none() | TOLD, st.none() | st.just("overtaken")))
+
 E = TypeVar("E")
 C = TypeVar("C")
 WITHOUT_OFFERS = set(Phase) - {Phase.CONNECTING, Phase.DIALING}
@@ -92,7 +106,7 @@ class History:
 
     @classmethod
     def of(cls, hotline: str, signals: list[sig.Signal]) -> "History":
-        history = cls([arrival(hotline)])
+        history = cls([arrival(hotline, plan=LOOKED_AFTER)])
         for n, signal in enumerate(signals, 1):
             contact = history.made[-1].contact
             if isinstance(signal, sig.OfferProposed):
@@ -100,7 +114,7 @@ class History:
             if (contact.phase, type(signal)) in TABLE:
                 history.heard.append(signal)
                 history.at.append(100.0 + n)
-                history.made.append(advance(contact, signal, PLAN, 100.0 + n))
+                history.made.append(advance(contact, signal, LOOKED_AFTER, 100.0 + n))
         return history
 
     def events(self, kind: type[E]) -> list[E]:
@@ -209,6 +223,17 @@ def test_moves_never_change_the_age_and_the_step_clock_never_exceeds_the_wait(hi
         if contact.phase is Phase.QUEUED:
             assert contact.queued_at is not None
             assert 0.0 <= contact.rang_s <= at - contact.queued_at
+
+
+@given(histories)
+def test_who_waits_on_the_line_hears_music_or_a_prompt_and_the_next_thing_told_is_not_far(history: History) -> None:
+    for step, at in zip(history.made, history.at, strict=True):
+        contact = step.contact
+        if contact.phase in {Phase.QUEUED, Phase.CONNECTING} and contact.channel_id:
+            assert contact.music_on == (contact.playback_id is None)
+            looked_after = contact.queue != "orders" and contact.callback is None
+            assert (contact.timer_at is not None) == (looked_after and contact.music_on)
+            assert contact.timer_at is None or contact.timer_at <= at + COMFORT.every_s
 
 
 @given(histories)

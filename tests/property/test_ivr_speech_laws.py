@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ivr.expression import NUMBER_MAX
 from ivr.speech import SPEAKERS, Style, say
 from ivr.speech.rules import NUMBER_END
+from ivr.speech.waiting import ROUND_MINUTES, interval, needed_to_wait, say_place, say_wait
 
 ZH_DIGITS = "零一二三四五六七八九"
 EN = {word: prompt for prompt, word in SPEAKERS["en"].words.items()}
@@ -126,3 +127,35 @@ def test_no_two_times_of_the_day_sound_alike(hour: int, minute: int) -> None:
 @given(languages, st.sampled_from(Style), st.one_of(numbers, st.booleans(), st.text(max_size=80), st.dates().map(str)))
 def test_whatever_is_said_has_a_prompt_and_nothing_raises(language: str, style: Style, value: float | str) -> None:
     assert len(words(language, style, value)) <= 70
+
+
+waits = st.tuples(st.floats(0, 20_000), st.floats(0, 20_000) | st.just(float("inf"))).map(
+    lambda two: tuple(sorted(two))
+)
+
+
+@given(waits)
+def test_an_interval_lies_around_what_is_foretold_in_minutes_that_people_say(wait: tuple[float, float]) -> None:
+    least, most = interval(*wait)
+    assert least in ROUND_MINUTES
+    assert 60 * least <= wait[0]
+    assert most in (*ROUND_MINUTES[1:], None)
+    assert wait[1] <= (float("inf") if most is None else 60 * most)
+
+
+@given(waits, waits)
+def test_what_is_said_never_rises_unless_what_is_foretold_does(
+    one: tuple[float, float], two: tuple[float, float]
+) -> None:
+    lower = (min(one[0], two[0]), min(one[1], two[1]))
+    (least, most), (before, end) = interval(*lower), interval(*one)
+    assert least <= before
+    assert end is None or (most is not None and most <= end)
+
+
+@given(languages, waits, st.integers(1, 10_000))
+def test_whatever_is_said_to_who_waits_is_among_the_prompts_that_are_checked(
+    language: str, wait: tuple[float, float], position: int
+) -> None:
+    said = {*say_wait(language, *wait), *say_place(language, position)}
+    assert said <= set(needed_to_wait(SPEAKERS[language]))

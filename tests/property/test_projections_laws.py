@@ -22,6 +22,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "float": SECONDS,
     "float | None": st.none() | SECONDS,
     "int": st.integers(0, 100),
+    "int | None": st.none() | st.integers(0, 100),
     "bool": st.booleans(),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = ("calling", "fields", "head", "people", "queues", "rules")
+READERS = ("calling", "comfort", "fields", "head", "people", "queues", "rules")
 SAID = {"text", "texts", "number", "whole", "flag", "one_of", "table", "raw", "optional_text"}
 HELPED = {"known", "known_or_none", "all_known", "ids", "levels", "prompts", "requirement", "tables", "way_out"}
 HELPED |= {"spoken_name", "parse_zone", "_reasoned", "_flag"}

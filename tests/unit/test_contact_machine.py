@@ -41,7 +41,7 @@ ON_THE_LINE = (Phase.IVR, Phase.QUEUED, Phase.CONNECTING, Phase.TALKING, Phase.H
 # Pairs that only a bug of ours could bring together; everything else is in the table.
 IMPOSSIBLE = {
     *((Phase.IVR, heard) for heard in (sig.OfferProposed, sig.OfferWithdrawn, sig.WrapUpOver)),
-    *((Phase.IVR, heard) for heard in (sig.StepTaken, sig.Diverted, sig.Estimated)),
+    *((Phase.IVR, heard) for heard in (sig.StepTaken, sig.Diverted, sig.Estimated, sig.WaitTold)),
     *((Phase.IVR, heard) for heard in (sig.AgentRinging, sig.AgentAnswered, sig.AgentLegEnded)),
     *((Phase.IVR, heard) for heard in (sig.AgentHeld, sig.AgentResumed)),
     *((phase, sig.WrapUpOver) for phase in (Phase.QUEUED, Phase.CONNECTING, Phase.TALKING, Phase.HELD)),

@@ -9,6 +9,7 @@ import pytest
 from callcenter.closings import Closing
 from callcenter.contact import commands as ask
 from callcenter.contact import signals as sig
+from callcenter.contact.comfort import Told
 from callcenter.floor import ChosenPresence, Floor, UnknownAgent, UnknownQueue
 from callcenter.ports import Append, DeviceSeen
 from routing import messages as acd
@@ -349,3 +350,40 @@ async def test_who_was_promised_a_call_is_taken_into_a_queue_that_has_closed_mea
     floor.tell(replace(callback("c1", SoFar(0, expires_at=2_000.0)), clock_s=0.0))
     assert memory.heard(sig.Diverted) == []
     assert [each.entered.contact_id for each in floor.snapshot().queues[0].waiting] == ["c1"]
+
+
+# --- how a contact stands ---
+
+
+async def test_who_asks_how_they_stand_is_answered_at_once_and_who_does_not_wait_as_well(
+    floor: Floor, memory: Memory
+) -> None:
+    at_work(floor, "agent01")
+    for contact_id in ("c1", "c2", "c3"):
+        floor.tell(enter(contact_id))
+    memory.told.clear()
+    floor.tell(ask.TellWait("c3"))
+    floor.tell(ask.TellWait("nobody"))
+    ((contact_id, heard), nothing) = memory.told
+    assert (contact_id, nothing) == ("c3", ("nobody", sig.WaitTold(None)))
+    assert isinstance(heard, sig.WaitTold)
+    assert heard.told is not None
+    assert heard.told.position == 2
+    assert heard.because is None
+
+
+async def test_what_a_caller_was_told_by_the_service_before_does_not_rise(floor: Floor, memory: Memory) -> None:
+    at_work(floor, "agent01")
+    floor.tell(enter("c1"))
+    floor.tell(enter("c2"))
+    floor.tell(replace(enter("c3"), told=Told(2, 1.0, 2.0)))
+    floor.tell(ask.TellWait("c3"))
+    assert memory.told[-1] == ("c3", sig.WaitTold(Told(2, 1.0, 2.0)))
+    floor.tell(ask.LeaveQueue("c3"))
+    floor.tell(enter("c3"))
+    floor.tell(ask.TellWait("c3"))
+    (_, heard) = memory.told[-1]
+    assert isinstance(heard, sig.WaitTold)
+    assert heard.told is not None
+    assert heard.told.p50_s is not None
+    assert heard.told.p50_s > 1.0

@@ -1,10 +1,14 @@
 """Spoken values: sentences as people of each language expect them, word by word."""
 
+import math
+from collections.abc import Sequence
+
 import pytest
 
 from ivr.expression import Value
 from ivr.prompts import is_prompt_id
 from ivr.speech import SPEAKERS, Style, say, speaker
+from ivr.speech.waiting import say_place, say_wait
 
 NUMBERS_ZH: list[tuple[Value, str]] = [
     (0, "零"),
@@ -42,6 +46,7 @@ NUMBERS_ZH: list[tuple[Value, str]] = [
     (3.14, "三點一四"),
     (0.1 + 0.2, "零點三"),
     (12.05, "十二點零五"),
+    (499_999.9999999999, "五十萬"),
     (1e15, "一零零零零零零零零零零零零零零零"),
 ]
 NUMBERS_EN: list[tuple[Value, str]] = [
@@ -121,14 +126,50 @@ SENTENCES: list[tuple[str, Style, Value, str]] = [
 
 def heard(language: str, style: Style, value: Value) -> str:
     """What the caller hears, as text."""
-    rules = SPEAKERS[language]
-    words = [rules.words[prompt] for prompt in say(language, style, value)]
-    return ("" if language == "zh-TW" else " ").join(words)
+    return sentence_of(language, say(language, style, value))
+
+
+def sentence_of(language: str, prompts: Sequence[str]) -> str:
+    """These prompts as text."""
+    words = SPEAKERS[language].words
+    return ("" if language == "zh-TW" else " ").join(words[prompt] for prompt in prompts)
 
 
 @pytest.mark.parametrize(("language", "style", "value", "sentence"), SENTENCES)
 def test_a_value_is_said_as_people_say_it(language: str, style: Style, value: Value, sentence: str) -> None:
     assert heard(language, style, value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("p50_s", "p90_s", "zh", "en"),
+    [
+        (130.0, 290.0, "預估等候時間為兩到五分鐘", "The estimated wait is between two and five minutes"),
+        (0.0, 20.0, "預估等候時間不到一分鐘", "The estimated wait is less than one minute"),
+        (30.0, 61.0, "預估等候時間不到兩分鐘", "The estimated wait is less than two minutes"),
+        (600.0, 600.0, "預估等候時間約十分鐘", "The estimated wait is about ten minutes"),
+        (700.0, 1_300.0, "預估等候時間為十到二十五分鐘", "The estimated wait is between ten and twenty five minutes"),
+        (3_000.0, 3_600.0, "預估等候時間為五十到六十分鐘", "The estimated wait is between fifty and sixty minutes"),
+        (2_500.0, 3_601.0, "預估等候時間超過四十分鐘", "The estimated wait is more than forty minutes"),
+        (9_000.0, math.inf, "預估等候時間超過一小時", "The estimated wait is more than one hour"),
+        (10.0, math.inf, "", ""),
+    ],
+)
+def test_a_wait_is_said_as_an_interval_in_round_minutes(p50_s: float, p90_s: float, zh: str, en: str) -> None:
+    assert sentence_of("zh-TW", say_wait("zh-TW", p50_s, p90_s)) == zh
+    assert sentence_of("en", say_wait("en", p50_s, p90_s)) == en
+
+
+@pytest.mark.parametrize(
+    ("position", "zh", "en"),
+    [
+        (1, "下一位就是您。", "You are next in line."),
+        (2, "您目前排在第二位。", "You are number two in line."),
+        (12, "您目前排在第十二位。", "You are number twelve in line."),
+    ],
+)
+def test_a_place_in_the_line_is_said_as_people_say_it(position: int, zh: str, en: str) -> None:
+    assert sentence_of("zh-TW", say_place("zh-TW", position)) == zh
+    assert sentence_of("en", say_place("en", position)) == en
 
 
 @pytest.mark.parametrize(

@@ -143,3 +143,18 @@ def test_who_waits_for_their_preferred_agent_alone_is_told_the_wait_without_them
 def test_a_loan_is_told_with_its_borrower_and_lender() -> None:
     acd = staffed(site({"ann": {}}, QueueRules("orders", loans=(Loan("vip"),)), QueueRules("vip")))
     assert acd.loans() == (("orders", "vip", True),)
+
+
+def test_what_was_told_before_a_restart_is_not_taken_back_without_a_cause() -> None:
+    promises = Promises()
+    promises.keep("c1", "orders", Estimate(2, 60.0, 120.0, 60.0), 0.0)
+    promises.begin("c1", "orders", 2, Estimate(3, 90.0, 180.0, 90.0), 0.0)
+    assert told(promises, prospect(100.0, position=2)) == (60.0, None)
+    assert told(promises, prospect(100.0, position=3)) == (100.0, OVERTAKEN)
+
+
+def test_who_was_told_that_no_end_is_in_sight_hears_of_one() -> None:
+    promises = Promises()
+    promises.keep("c1", "orders", Estimate(1, math.inf, math.inf, math.inf), 0.0)
+    promises.begin("c1", "orders", 2, Estimate(1, 90.0, 180.0, 90.0), 0.0)
+    assert told(promises, prospect(90.0)) == (90.0, None)
