@@ -19,8 +19,9 @@ class AnchoredClock:
     (docs/adr/0008-anchored-clock.md).
     """
 
-    def __init__(self) -> None:
-        self._offset_s = time.time() - time.monotonic()
+    def __init__(self, begin_at: float | None = None) -> None:
+        """`begin_at`: the instant that it is now, for who plays another day; None: the machine's."""
+        self._offset_s = (time.time() if begin_at is None else begin_at) - time.monotonic()
 
     def now(self) -> float:
         """Seconds since the epoch; differences are true durations."""

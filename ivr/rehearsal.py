@@ -47,7 +47,7 @@ class Played:
 
 def play(flow: Flow, conversation: Conversation, facts: Facts) -> Played:
     """Plays one conversation; it stops at the first step that goes otherwise. Requires a flow that `check` passes."""
-    player = _Player(flow, facts, conversation.at)
+    player = Player(flow, facts, conversation.at)
     mistakes: list[str] = []
     for n, step in enumerate(conversation.steps, 1):
         if wrong := player.do(step):
@@ -59,7 +59,7 @@ def play(flow: Flow, conversation: Conversation, facts: Facts) -> Played:
     return Played(conversation.name, tuple(mistakes), tuple(player.notes))
 
 
-def _ended_otherwise(player: "_Player", expected: Conversation) -> Iterator[str]:
+def _ended_otherwise(player: "Player", expected: Conversation) -> Iterator[str]:
     cursor = player.turn.cursor
     if player.ended_as() != expected.exit:
         yield f"ended with {player.ended_as()!r} instead of {expected.exit!r}, {player.where()}"
@@ -78,7 +78,9 @@ def _ended_otherwise(player: "_Player", expected: Conversation) -> Iterator[str]
 
 
 @dataclass
-class _Player:
+class Player:
+    """A conversation in progress, in virtual time; what was said and is unheard, and every note so far."""
+
     flow: Flow
     facts: Facts
     now: float
@@ -117,6 +119,7 @@ class _Player:
         return ""
 
     def answer(self, answered: Answered) -> str:
+        """The world answers; what is wrong with that, empty if nothing is."""
         while self.turn.cursor.asked_at is None and self.said_until is not None and self.turn.exit is None:
             self.prompt_ends()
         if self.turn.exit is not None or self.turn.cursor.asked_at is None:
@@ -125,6 +128,7 @@ class _Player:
         return ""
 
     def hear(self, prompts: tuple[str, ...]) -> str:
+        """The next thing said must be this; what is wrong, empty if nothing is."""
         while not self.unheard and self.said_until is not None and self.turn.exit is None:
             self.prompt_ends()
         if not self.unheard:
@@ -146,18 +150,22 @@ class _Player:
         self.now = max(self.now, until)
 
     def let_prompts_end(self) -> None:
+        """Let everything that is being said come to its end."""
         while self.said_until is not None and self.turn.exit is None and not self.hung_up:
             self.prompt_ends()
 
     def prompt_ends(self) -> None:
+        """What is being said has ended."""
         assert self.said_until is not None
         self.now, self.said_until = max(self.now, self.said_until), None
         self.step(PromptEnded())
 
     def step(self, heard: Input) -> None:
+        """Tell the interpreter of something."""
         self.take(interpreter.step(self.flow, self.turn.cursor, heard, self.facts, self.now))
 
     def take(self, turn: Turn) -> None:
+        """Obey the interpreter."""
         self.turn = turn
         self.notes += turn.notes
         for action in turn.actions:
@@ -175,6 +183,7 @@ class _Player:
             self.unheard.append(turn.exit.announcement)
 
     def ended_as(self) -> str:
+        """Where the caller is or went, as `exit` of a conversation says it."""
         if self.hung_up:
             return LEFT
         match self.turn.exit:
@@ -190,5 +199,6 @@ class _Player:
                 return IN_FLOW
 
     def where(self) -> str:
+        """The node the caller is at, for a sentence."""
         entered = next((note.node for note in reversed(self.notes) if note.what == "node_entered"), self.flow.start)
         return f"at node {entered!r}"

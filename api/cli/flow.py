@@ -3,27 +3,23 @@
 import asyncio
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from api.cli.output import Exit, err, out, say_json
+from api.cli.output import Exit, out, say_json
 from callcenter.clock import AnchoredClock
 from callcenter.config.settings import load_settings
 from callcenter.config.site import Site, SiteError, load_site
 from callcenter.errors import CallCenterError
 from ivr.check import Surroundings, check
-from ivr.coverage import Coverage, coverage
 from ivr.drawing import as_data, mermaid
 from ivr.model import Flow
 from ivr.parse import FlowError, parse
-from ivr.rehearsal import Played, play
-from ivr.script import Conversation, Script, parse_script
+from ivr.script import Script, parse_script
 from ivr.sub_flows import link
-from ivr.turn import Facts
 
 DRAFT = "draft"
 DAYS = 7
@@ -50,7 +46,7 @@ def check_command(file: File, site: InSite = None, as_json: AsJson = False) -> N
     """Check a flow, a draft or one in use, against its site, and say every mistake at once; exit 1 if there are any."""
     mistakes: tuple[str, ...] = ()
     try:
-        _flow(file, _site(file, site))
+        flow_in(file, site_of(file, site))
     except FileError as error:
         mistakes = error.mistakes
     except SiteError as error:
@@ -107,38 +103,11 @@ def _draw_counts(flow: Flow, start: str | None, end: str | None, version: str | 
     return asyncio.run(flow_traffic.draw(load_settings(), flow, flow_traffic.Asked(since, until, version, as_json)))
 
 
-@flow_cli.command("test", epilog="Example: callcenter flow test sites/mine/flows/tests/main.toml --ways-min 100")
-def rehearse_command(
-    file: Annotated[Path, typer.Argument(help="A script of conversations (TOML).")],
-    site: InSite = None,
-    flow: Annotated[Path | None, typer.Option(help="A draft to test instead of the site's flow of that name.")] = None,
-    ways_min: Annotated[float, typer.Option(min=0, max=100, help="Fail if fewer percent of the ways are walked.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Play scripted conversations against a flow in virtual time; exit 1 if one goes otherwise than written."""
-    whole = _site(file, site)
-    script = _script(file, whole)
-    if flow is None and script.flow not in whole.flows:
-        raise FileError(file, [f"flow: the site has no flow {script.flow!r}; there are {', '.join(whole.flows)}"])
-    tested = whole.flows[script.flow] if flow is None else _flow(flow, whole)
-    wrong = [f"conversation[{n}].{m}" for n, each in enumerate(script.conversations, 1) for m in _unknown(each, whole)]
-    if wrong:
-        raise FileError(file, wrong)
-    played = [play(tested, each, facts_of(each, whole)) for each in script.conversations]
-    walked = coverage(tested, (each.notes for each in played))
-    share = 100.0 * walked.ways_walked / max(1, walked.ways)
-    passed = not any(each.mistakes for each in played) and share >= ways_min
-    if as_json:
-        say_json(_as_json(script, played, walked, passed=passed))
-    else:
-        _tell(played, walked, share, ways_min)
-    raise typer.Exit(Exit.OK if passed else Exit.FINDING)
-
-
 # Reading
 
 
-def _site(file: Path, chosen: Path | None) -> Site:
+def site_of(file: Path, chosen: Path | None) -> Site:
+    """The site that a file lies in, or the one that was chosen. Raises FileError and SiteError."""
     if chosen is None:
         chosen = next((folder for folder in file.resolve().parents if (folder / "site.toml").is_file()), None)
     if chosen is None:
@@ -146,7 +115,7 @@ def _site(file: Path, chosen: Path | None) -> Site:
     return load_site(chosen)
 
 
-def _flow(file: Path, site: Site) -> Flow:
+def flow_in(file: Path, site: Site) -> Flow:
     """The flow in a file, checked as if it were the site's; raises FileError with every mistake."""
     try:
         flow = parse(_read(file), file.stem, DRAFT)
@@ -161,7 +130,8 @@ def _flow(file: Path, site: Site) -> Flow:
     return link(flows)[flow.id]
 
 
-def _script(file: Path, site: Site) -> Script:
+def script_in(file: Path, site: Site) -> Script:
+    """The script in a file; raises FileError with every mistake."""
     script, mistakes = parse_script(_read(file), site.zone)
     if mistakes:
         raise FileError(file, mistakes)
@@ -186,71 +156,3 @@ def _of_flow(flow_id: str, error: SiteError) -> tuple[str, ...]:
 def _dangling(flow: Flow) -> list[str]:
     nowhere = Surroundings(None, None, None, None, {}, {})
     return [mistake for mistake in check(flow, nowhere) if "no such node" in mistake]
-
-
-def _unknown(conversation: Conversation, site: Site) -> list[str]:
-    """What the site does not have: a caller like this, a calendar."""
-    caller, found = conversation.caller, []
-    if caller.value_tier is not None and caller.value_tier not in site.value_tiers:
-        found.append(f"caller.value_tier: no such value tier {caller.value_tier!r}")
-    if caller.language is not None and caller.language not in site.languages:
-        found.append(f"caller.language: no such language {caller.language!r}")
-    unknown = [calendar for calendar in conversation.closed_now if calendar not in site.calendars]
-    return [*found, *(f"closed_now: no such calendar {calendar!r}" for calendar in unknown)]
-
-
-def facts_of(conversation: Conversation, site: Site) -> Facts:
-    """What the flow knows of the conversation's caller."""
-    caller = conversation.caller
-    return Facts(
-        language=caller.language or site.default_language,
-        value_tier=caller.value_tier or site.default_value_tier,
-        known=caller.known,
-        calendars={
-            name: replace(calendar, closed_now=calendar.closed_now or name in conversation.closed_now)
-            for name, calendar in site.calendars.items()
-        },
-        variables=conversation.given,
-        open_case=caller.open_case,
-        at_risk=caller.at_risk,
-        zone=site.zone,
-        customer_id=caller.customer_id,
-        verified=caller.verified,
-    )
-
-
-# Telling
-
-
-def _tell(played: Sequence[Played], walked: Coverage, share: float, ways_min: float) -> None:
-    for each in played:
-        out().print(f"{'FAIL' if each.mistakes else 'ok  '} {each.name}", markup=False)
-        for mistake in each.mistakes:
-            out().print(f"     {mistake}", markup=False)
-    failed = sum(bool(each.mistakes) for each in played)
-    out().print(
-        f"{len(played)} conversations, {failed} failed; walked {walked.nodes_walked} of {walked.nodes} nodes"
-        f" and {walked.ways_walked} of {walked.ways} ways ({share:.0f} %)",
-        markup=False,
-    )
-    for kind, missed in (("node", walked.nodes_missed), ("way", walked.ways_missed)):
-        for place in missed:
-            out().print(f"  never walked: {kind} {place}", markup=False)
-    if share < ways_min:
-        err().print(f"callcenter: {share:.0f} % of the ways is less than the {ways_min:g} % asked for", markup=False)
-
-
-def _as_json(script: Script, played: Sequence[Played], walked: Coverage, *, passed: bool) -> dict[str, Any]:
-    return {
-        "flow": script.flow,
-        "passed": passed,
-        "conversations": [{"name": each.name, "mistakes": list(each.mistakes)} for each in played],
-        "coverage": {
-            "nodes": walked.nodes,
-            "nodes_walked": walked.nodes_walked,
-            "nodes_missed": list(walked.nodes_missed),
-            "ways": walked.ways,
-            "ways_walked": walked.ways_walked,
-            "ways_missed": list(walked.ways_missed),
-        },
-    }

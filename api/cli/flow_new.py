@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from api.cli.flow import AsJson
-from api.cli.flow_life import flow_cli
+from api.cli.flow_test import flow_cli
 from api.cli.output import Exit, err, out, say_json
 from callcenter import prompts_render
 from callcenter.config.settings import load_settings

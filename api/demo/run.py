@@ -1,18 +1,11 @@
 """demo: the command from its settings to its exit code; Ctrl-C ends it and all that it started."""
 
-import asyncio
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-import uvloop
-
-from api.cli import logs
+from api.cli.aside import INTERRUPTED, run_aside
 from api.cli.output import Exit, err, out, say_json
 from api.demo.figures import SERVICE_LEVEL_RULE, as_data
 from api.demo.performance import Performance, Review
@@ -22,9 +15,7 @@ from api.demo.stage import DEMO_SITE, demo_settings, open_stage
 from callcenter.companions.errors import NotProvisioned
 from callcenter.config.settings import Settings
 from callcenter.config.site import load_site
-from callcenter.errors import CallCenterError
 
-INTERRUPTED: Final = 130
 TROUBLED_SHOWN_MAX: Final = 10
 
 
@@ -34,19 +25,9 @@ def run_demo(settings: Settings, *, calls: int, as_json: bool) -> int:
     Raises CallCenterError when it can't go on.
     """
     settings = demo_settings(settings)
-    review: Review | None = None
-    fault: CallCenterError | None = None
-    try:
-        check_prerequisites()
-        with (
-            _logging_to(settings.var / settings.instance / "service.log", settings.log_level),
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            review = runner.run(_until_stopped(settings, calls))
-    except* CallCenterError as group:
-        fault = _first(group)
-    if fault is not None:
-        raise fault
+    check_prerequisites()
+    log = settings.var / settings.instance / "service.log"
+    review = run_aside(lambda: _perform(settings, calls), log, settings.log_level)
     if review is None:
         _say("demo: stopped; all that it started has ended")
         return INTERRUPTED
@@ -68,44 +49,9 @@ def check_prerequisites() -> None:
         )
 
 
-async def _until_stopped(settings: Settings, calls: int) -> Review | None:
-    """The demo's review; None if a signal ended it."""
-    ours = asyncio.current_task()
-    assert ours is not None
-    loop = asyncio.get_running_loop()
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        if not stopped:  # the second Ctrl-C must not interrupt the end of what was started
-            stopped = True
-            ours.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        async with open_stage(settings, _say) as stage:
-            return await Performance(stage, calls, _say).perform()
-    except asyncio.CancelledError:
-        if not stopped:
-            raise
-        return None
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-@contextlib.contextmanager
-def _logging_to(path: Path, level: str) -> Iterator[None]:
-    """What the service logs goes to a file: the screen is the demo's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as sink:
-        with contextlib.redirect_stderr(sink):
-            logs.configure(level)
-        try:
-            yield
-        finally:
-            logs.finish()
+async def _perform(settings: Settings, calls: int) -> Review:
+    async with open_stage(settings, _say) as stage:
+        return await Performance(stage, calls, _say).perform()
 
 
 def _tell(review: Review, settings: Settings, *, as_json: bool) -> None:
@@ -139,12 +85,3 @@ def _data(review: Review) -> dict[str, object]:
 
 def _say(text: str) -> None:
     err().print(text, markup=False)
-
-
-def _first(group: BaseExceptionGroup[CallCenterError]) -> CallCenterError:
-    """The first fault of a group, however deep; the others are its consequences."""
-    inner: BaseException = group
-    while isinstance(inner, BaseExceptionGroup):
-        inner = inner.exceptions[0]
-    assert isinstance(inner, CallCenterError)
-    return inner

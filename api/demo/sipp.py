@@ -53,6 +53,7 @@ class SippPlan:
 
     `calls` None: until stopped (servers). `rate` in calls per second, `at_once_max` bounds the calls in progress.
     `answers_others` says 200 to requests outside our calls. `time_limit_s` ends the run by itself, as a failure.
+    `leader` listens there and leads the calls (sendCmd and recvCmd in the scenario).
     """
 
     scenario: str
@@ -71,6 +72,7 @@ class SippPlan:
     password: str = ""
     keys: Mapping[str, str] | None = None
     time_limit_s: float = 60.0
+    leader: Address | None = None
 
 
 class SippRun:
@@ -141,6 +143,8 @@ class SippRun:
             command += ["-au", plan.user, "-ap", plan.password]
         for name, value in (plan.keys or {}).items():
             command += ["-key", name, value]
+        if plan.leader is not None:
+            command += ["-3pcc", f"{plan.leader[0]}:{plan.leader[1]}"]
         if plan.answers_others:
             command += ["-oocsn", "ooc_default"]
         return [*command, "-rtp_echo"] if plan.echo else command

@@ -50,13 +50,21 @@ class Stage:
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """Settings of the demo beside these: what is ours alone differs, where things are installed stays."""
+    """Settings of the demo beside these."""
+    instance = "demo" if settings.instance == "main" else f"{settings.instance[:15]}-demo"
+    return settings_aside(settings, instance, DEMO_SITE)
+
+
+def settings_aside(settings: Settings, instance: str, site: Path) -> Settings:
+    """Settings of an instance beside these, which calls nobody: where things are installed stays, nothing else."""
     rtp_start, rtp_end = free_port_range(RTP_PORTS, among=RTP_AMONG)
     return load_settings(
         var=settings.var,
         asterisk_root=settings.asterisk_root,
-        instance="demo" if settings.instance == "main" else f"{settings.instance[:15]}-demo",
-        site=DEMO_SITE,
+        instance=instance,
+        site=site,
+        trunk=None,
+        recordings_fallback=None,
         asterisk="managed",
         database_url=None,
         api_host="127.0.0.1",

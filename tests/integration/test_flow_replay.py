@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from api.cli.flow_test import facts_of
+from api.dialing.callers import Callers
+from api.dialing.conversation import ByTelephone, Part
+from api.dialing.replay import replay
+from api.dialing.witness import witness_of
 from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site, load_site
 from callcenter.db.engine import make_engine
 from callcenter.db.self_service import SelfService
 from callcenter.flow_templates import add, make, template, templates
+from callcenter.runtime import Surroundings
+from ivr.coverage import coverage
+from ivr.model import QueueNode
 from ivr.script import Script, parse_script
 from ivr.speech import say
 from ivr.speech.rules import Style
 from tests.database import fetch
-from tests.kit.hotline import data, open_hotline, settings_for
+from tests.kit.hotline import access, data, open_hotline, settings_for
 from tests.kit.parts import DEMO_SITE, RealAsterisk
-from tests.kit.replay import replay, undialable, witness_of
 from tests.kit.waiting import until
 from tests.unit.test_flow_templates import fitting, silence
 
@@ -50,17 +57,53 @@ async def test_the_conversations_of_the_demo_and_of_every_template_go_on_real_as
     templated: Site, asterisk: RealAsterisk, database_url: str, tmp_path: Path
 ) -> None:
     scripts = [script_of(templated, name) for name in ("main", *templates())]
-    assert [each.name for each in scripts[0].conversations if undialable(each, templated, "main")] == []
-    dialable = [
-        replace(
-            script, conversations=tuple(c for c in script.conversations if not undialable(c, templated, script.flow))
-        )
+    parts = [
+        Part(templated.flows[script.flow], each, facts_of(each, templated))
         for script in scripts
+        for each in script.conversations
     ]
-    assert all(script.conversations for script in dialable)
-    found = await replay(dialable, templated, asterisk, database_url, tmp_path)
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
-    assert len(found) == sum(len(script.conversations) for script in dialable) >= 30
+    dialable = [part for part in parts if not part.undialable(templated.default_value_tier)]
+    assert [part.name for part in parts if part.flow.id == "main" and part not in dialable] == []
+    assert {part.flow.id for part in dialable} == {"main", *templates()}
+    companion = asterisk.companion
+    beside = Surroundings(database_url, access(companion), companion.recordings_dir)
+    held = await replay(
+        dialable, templated, beside, asterisk.sip_address, settings_for(tmp_path), lambda part, held: None
+    )
+    found = {part.name: each.mistakes for part, each in zip(dialable, held, strict=True)}
+    assert {name: mistakes for name, mistakes in found.items() if mistakes} == {}
+    assert len(found) >= 30
+    main = templated.flows["main"]
+    walked = coverage(main, (each.notes for part, each in zip(dialable, held, strict=True) if part.flow.id == "main"))
+    assert walked.nodes_missed == ()
+
+
+async def test_a_conversation_that_goes_otherwise_by_telephone_is_found(
+    templated: Site, asterisk: RealAsterisk, database_url: str, tmp_path: Path
+) -> None:
+    """The call center says another prompt than the flow that the script was written for."""
+    script = script_of(templated, "main")
+    written = next(each for each in script.conversations if "presses two" in each.name)
+    flow = templated.flows["main"]
+    changed = dict(flow.nodes)
+    orders = changed["orders"]
+    assert isinstance(orders, QueueNode)
+    changed["orders"] = replace(orders, queue="activities")
+    companion = asterisk.companion
+    beside = Surroundings(database_url, access(companion), companion.recordings_dir)
+    part = Part(flow, written, facts_of(written, templated))
+    assert not part.undialable(templated.default_value_tier)
+    otherwise = Part(replace(flow, nodes=changed), replace(written, exit="queue:activities"), part.facts)
+    site = replace(templated, flows={**templated.flows, "main": otherwise.flow})
+    async with (
+        witness_of(beside.asterisk) as witness,
+        open_hotline(tmp_path / "var", asterisk, database_url, site, settings_for(tmp_path, node="other")) as live,
+        Callers(asterisk.sip_address, {"+886912550000": "0800000100"}, tmp_path / "callers") as callers,
+    ):
+        call = callers.calls["+886912550000"]
+        held = await ByTelephone(part, live.center, witness, call, "0800000100", patience_s=8.0).hold()
+        await live.nothing_left()
+    assert held.mistakes == ("does not wait in orders",)
 
 
 async def test_a_customer_asks_for_their_order_and_then_by_pin_for_what_it_costs(
@@ -70,7 +113,7 @@ async def test_a_customer_asks_for_their_order_and_then_by_pin_for_what_it_costs
     dialed = {number: Dialed(number, flow, None, "zh-TW") for flow, number in numbers.items()}
     site = replace(templated, hotlines={**templated.hotlines, **dialed})
     async with (
-        witness_of(asterisk.companion) as witness,
+        witness_of(access(asterisk.companion)) as witness,
         asterisk.trunk() as trunk,
         open_hotline(tmp_path / "var", asterisk, database_url, site, settings_for(tmp_path, node="world")) as live,
     ):

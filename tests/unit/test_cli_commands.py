@@ -132,6 +132,23 @@ def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
     assert f"Example: {'' if command != 'run' else 'CALLCENTER_SIP_PORT=5070 '}callcenter {command}" in done.stdout
 
 
+def test_without_sipp_a_script_can_t_be_dialed_and_the_fix_is_said(run: Run, tmp_path: Path) -> None:
+    script = DEMO_SITE / "flows/tests/main.toml"
+    done = run("flow", "test", str(script), "--dial", PATH=str(tmp_path))
+    assert done.returncode == 3
+    assert "apt-get install sip-tester" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_no_telephone_can_bring_about_is_not_dialed_and_the_report_says_why(run: Run, tmp_path: Path) -> None:
+    written = "flow = 'main'\n[[conversation]]\nname = 'a stranger of a high tier'\nat = '2026-11-20 10:00'\n"
+    (tmp_path / "script.toml").write_text(written + "caller = { value_tier = 'vip' }\nsteps = []\nexit = 'in_flow'\n")
+    done = run("flow", "test", str(tmp_path / "script.toml"), "--site", str(DEMO_SITE), "--dial", "--json")
+    told = json.loads(done.stdout)
+    assert [each["left_out"] for each in told["conversations"]] == ["a caller whom nobody knows is of tier standard"]
+    assert (done.returncode, told["passed"], told["coverage"]["nodes_walked"]) == (1, False, 0)
+
+
 def test_wrong_settings_are_all_said_with_their_names(run: Run) -> None:
     variables = {"CALLCENTER_API_PORT": "many", "CALLCENTER_SIP_HOST": "nowhere"}
     done = run("agents", "credentials", "agent01", **variables)
