@@ -9,18 +9,19 @@ wait of a contact that stays. We add what QLa does not know:
 - that handling times spread less, or more, than exponential ones: over a long wait each agent's completions vary as
   those of a renewal process do, in the limit cv² times as much (Cox 1962, ch. 4);
 - that AHT and patience are known only from so many contacts: their errors, by the delta method;
-- that waits come out longer or shorter than all this says, as agents are shared with other queues: one factor.
+- that waits come out longer or shorter than all this says, as agents are shared with other queues (`correction`).
 
 The law is taken as gamma with these two moments, its quantiles by Wilson and Hilferty (1931).
 """
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from routing.policy import TierPolicy
+from routing.waiting.correction import Correction
 from routing.waiting.handling import HandleTimes, Headway, keeping
 from routing.waiting.passage import overtaking_share, passage
 
@@ -34,12 +35,6 @@ SEEN_S: Final = 600.0
 """An arrival counts as one in this time at least: the first minutes of a queue say little of the rate."""
 RECENT_S: Final = 1_800.0
 """Service level and arrivals are those of the last half hour."""
-MEMORY_S: Final = 86_400.0
-"""For the factor, a wait counts half after this long: how agents are shared changes slowly."""
-TRUSTED: Final = 20.0
-"""The formula is trusted as much as so many AHT of waiting."""
-FACTOR_MAX: Final = 3.0
-"""The factor lies between this and its inverse."""
 
 _MINUTE_S: Final = 60.0
 _MINUTES: Final = round(RECENT_S / _MINUTE_S)
@@ -61,6 +56,11 @@ class Estimate:
     factor: float = 1.0
     """What the formula gave was multiplied by this, as earlier waits had come out longer or shorter than it."""
 
+    def narrowed(self, times: float) -> "Estimate":
+        """The interval so many times narrower around its mean; wider if below 1."""
+        p50_s, p90_s = (max(0.0, self.mean_s + (each_s - self.mean_s) / times) for each_s in (self.p50_s, self.p90_s))
+        return replace(self, p50_s=p50_s, p90_s=p90_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -80,6 +80,8 @@ class Outlook:
     """Squared relative error of `patience_rate`."""
     headway: Headway
     factor: float
+    factors: Mapping[int, float]
+    """By tier; tiers of which nothing is known yet have `factor`."""
     policy: TierPolicy | None
     arrivals: tuple[tuple[int, float], ...]
     """Rate per second of each tier."""
@@ -87,18 +89,19 @@ class Outlook:
     def estimate(self, ahead: int, tier: int = 0) -> Estimate:
         """The wait of a contact of this tier that `ahead` others, now in line, will be served before."""
         assert ahead >= 0
+        factor = self.factors.get(tier, self.factor)
         if ahead < self.idle:
-            return Estimate(ahead + 1, self.ring_s, self.ring_s, self.ring_s, self.factor)
+            return Estimate(ahead + 1, self.ring_s, self.ring_s, self.ring_s, factor)
         if self.serving <= 0.0:
-            return Estimate(ahead + 1, math.inf, math.inf, math.inf, self.factor)
+            return Estimate(ahead + 1, math.inf, math.inf, math.inf, factor)
         mean_s, variance = self._moments(ahead - self.idle, tier)
         variance = min(variance, SPREAD_MAX * mean_s * mean_s)
         # Wilson and Hilferty: the cube root of a gamma number is nearly normal.
         ninth = variance / (9.0 * mean_s * mean_s)
         centre = max(0.0, 1.0 - ninth)
         usual_s = (mean_s * centre**3, mean_s * (centre + _Z90 * math.sqrt(ninth)) ** 3, mean_s)
-        p50_s, p90_s, mean_s = [self.factor * (self.headway.waiting_s(each_s) + self.ring_s) for each_s in usual_s]
-        return Estimate(ahead + 1, p50_s, p90_s, mean_s, self.factor)
+        p50_s, p90_s, mean_s = [factor * (self.headway.waiting_s(each_s) + self.ring_s) for each_s in usual_s]
+        return Estimate(ahead + 1, p50_s, p90_s, mean_s, factor)
 
     def _moments(self, behind: int, tier: int) -> tuple[float, float]:
         """Mean and variance of the wait behind so many others, as if the contacts in progress had any age."""
@@ -141,10 +144,10 @@ class QueueHistory:
     def __init__(self, aht_s: float = AHT_S, short_abandon_s: float = 5.0) -> None:
         self.handling = HandleTimes(aht_s)
         self.short_abandon_s = short_abandon_s
-        self._settled_at = self._judged_at = -math.inf
+        self._settled_at = -math.inf
         self._settled = self._answered = self._gave_up = 0.0
         self._waited_s = self._rang_s = 0.0
-        self._came_s = self._foreseen_s = 0.0
+        self._correction = Correction()
         self._minutes: deque[_Minute] = deque()
         self._entered: dict[int, int] = {}  # by tier, over all minutes kept
         self._first_at = math.inf
@@ -159,7 +162,13 @@ class QueueHistory:
         self._entered[tier] = self._entered.get(tier, 0) + 1
 
     def started(
-        self, now: float, wait_s: float, in_time: bool, promise: "Promise | None" = None, rang_s: float = 0.0
+        self,
+        now: float,
+        wait_s: float,
+        in_time: bool,
+        promise: "Promise | None" = None,
+        rang_s: float = 0.0,
+        tier: int = 0,
     ) -> None:
         """An agent accepted a contact that had waited `wait_s`, the last `rang_s` of it while their phone rang.
 
@@ -174,7 +183,7 @@ class QueueHistory:
         minute.settled += 1
         minute.in_time += in_time
         if promise is not None and promise.first is not None:
-            self._judge(promise.first, now - promise.first_at, now)
+            self._judge(promise.first, now - promise.first_at, now, tier)
 
     def abandoned(self, now: float, wait_s: float) -> None:
         """The caller of a contact hung up after `wait_s`."""
@@ -203,8 +212,7 @@ class QueueHistory:
     @property
     def factor(self) -> float:
         """How much longer waits come out than the formula says, by those who were told and then answered."""
-        trusted_s = TRUSTED * self.handling.mean_s
-        return min(max((self._came_s + trusted_s) / (self._foreseen_s + trusted_s), 1.0 / FACTOR_MAX), FACTOR_MAX)
+        return self._correction.factor(self.handling.mean_s)
 
     def service_level(self, now: float) -> float | None:
         """Answered in time ÷ (answered + abandoned, without short abandons) of the last half hour; None without any."""
@@ -250,6 +258,7 @@ class QueueHistory:
             patience_variance=1.0 / (self._gave_up + 1.0),
             headway=self.handling.headway(ages),
             factor=self.factor,
+            factors=self._correction.factors(self.handling.mean_s),
             policy=policy,
             arrivals=() if policy is None else tuple(self.arrival_rates(now).items()),
         )
@@ -279,7 +288,7 @@ class QueueHistory:
         self._waited_s *= keep
         self._rang_s *= keep
 
-    def _judge(self, told: Estimate, wait_s: float, now: float) -> None:
+    def _judge(self, told: Estimate, wait_s: float, now: float, tier: int) -> None:
         """Learn from a contact that was told something and was answered `wait_s` later.
 
         It stands for e^(θ wait_s) who would have been, had none given up before; else the impatient, who leave the long
@@ -288,10 +297,7 @@ class QueueHistory:
         if not 0.0 < told.mean_s < math.inf:
             return
         stands_for = math.exp(min(self.patience_rate * wait_s, 2.0))
-        keep = math.exp2(-max(0.0, now - self._judged_at) / MEMORY_S)
-        self._judged_at = max(now, self._judged_at)
-        self._came_s = self._came_s * keep + stands_for * wait_s
-        self._foreseen_s = self._foreseen_s * keep + stands_for * told.mean_s / told.factor
+        self._correction.add(tier, stands_for * wait_s, stands_for * told.mean_s / told.factor, now)
 
     def _minute(self, now: float) -> "_Minute":
         """The running minute; those that are more than half an hour old are dropped."""

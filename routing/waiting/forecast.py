@@ -6,7 +6,8 @@ a queue take and how patient their callers are. Here the one is counted out for 
 
 from __future__ import annotations
 
-from math import exp
+from dataclasses import replace
+from math import exp, inf
 from typing import NamedTuple
 
 from routing.acd.agents import Agent
@@ -19,8 +20,13 @@ from routing.model import Activity, QueueRules
 from routing.policy import Discipline
 from routing.requirement import Requirement, show
 from routing.waiting.estimate import Estimate, Outlook, Promise, QueueHistory
+from routing.waiting.places import Places, may_change
 
 SHARE_FORGET_S = 1_800.0
+_AROUND = 0.25
+"""How fast a contact overtakes is counted so far, in waits, before and after the end of its wait."""
+_NARROWED_MIN = 0.5
+"""Where others overtake it, its wait varies more than the line; at most by the inverse of this."""
 
 
 class Prospect(NamedTuple):
@@ -63,7 +69,8 @@ class Forecast:
         """An agent took this contact; their phone rang for `rang_s`."""
         rules = contact.rules
         wait_s = now - contact.entered.entered_at
-        self.history(rules.queue).started(now, wait_s, wait_s <= rules.answer_in_s, contact.promise, rang_s)
+        history, tier = self.history(rules.queue), contact.entered.value_tier
+        history.started(now, wait_s, wait_s <= rules.answer_in_s, contact.promise, rang_s, tier)
         starts, at = self._starts.get(rules.queue, (0.0, now))
         self._starts[rules.queue] = (starts * exp((at - now) / SHARE_FORGET_S) + 1.0, now)
         agent.talk_since = now
@@ -82,7 +89,7 @@ class Forecast:
     def estimate(self, contact: Contact, now: float) -> Estimate:
         """The wait still ahead of this contact, and its position in its queue (1: next)."""
         outlook, _ = self._outlook(contact, self._talking_since(), now)
-        return outlook.estimate(self._ahead_of(contact, now), contact.entered.value_tier)
+        return self._foretold(contact, outlook, self._ahead_of(contact, now), self._places(contact.rules.queue), now)
 
     def promise(self, contact: Contact, now: float) -> Estimate:
         """The estimate that this contact is told as it enters; it is compared with what comes."""
@@ -95,8 +102,9 @@ class Forecast:
 
     def prospect(self, contact: Contact, now: float) -> Prospect:
         """What this contact looks forward to."""
-        outlook, agents = self._outlook(contact, self._talking_since(), now)
-        return self._prospect(contact, outlook, agents, self._ahead_of(contact, now), now)
+        return self._prospect(
+            contact, self.at_work(contact, now), self.estimate(contact, now) if contact.waits else None, now
+        )
 
     def prospects(self, now: float, queue_max: int) -> dict[str, Prospect]:
         """Of the first contacts of every queue, in the order of service, at most so many each; by contact id.
@@ -106,6 +114,7 @@ class Forecast:
         board, talking_since = self._board, self._talking_since()
         seen: dict[str, int] = {}
         ahead: dict[str, int] = {}
+        places: dict[str, Places | None] = {}
         outlooks: dict[tuple[str, Requirement, float], tuple[Outlook, int]] = {}
         told: dict[str, Prospect] = {}
         for contact in sorted(board.contacts.values(), key=lambda each: self.key(each, now)):
@@ -117,7 +126,13 @@ class Forecast:
             key = (queue, self._line(contact, now).requires, contact.ladder.delay_s(contact.clock(now)))
             if key not in outlooks:
                 outlooks[key] = self._outlook(contact, talking_since, now)
-            told[contact.contact_id] = self._prospect(contact, *outlooks[key], ahead.get(queue, 0), now)
+            outlook, agents = outlooks[key]
+            if queue not in places:
+                places[queue] = self._places(queue)
+            foretold = (
+                self._foretold(contact, outlook, ahead.get(queue, 0), places[queue], now) if contact.waits else None
+            )
+            told[contact.contact_id] = self._prospect(contact, agents, foretold, now)
             ahead[queue] = ahead.get(queue, 0) + (not contact.offers)
         return told
 
@@ -210,7 +225,29 @@ class Forecast:
             return contact.line
         return self._board.line(contact.ladder, contact.rung, contact.ladder.delay_s(contact.clock(now)))
 
-    def _prospect(self, contact: Contact, outlook: Outlook, agents: int, ahead: int, now: float) -> Prospect:
+    def _places(self, queue: str) -> Places | None:
+        """Who waits in this queue; None if they keep their places for as long as they wait."""
+        policy = self._board.order.policy
+        if not may_change(policy):
+            return None
+        others = self._board.contacts.values()
+        waiting = (each.entered for each in others if each.rules.queue == queue and not each.offers)
+        return Places(policy, ((entered.value_tier, entered.entered_at) for entered in waiting))
+
+    def _foretold(self, contact: Contact, outlook: Outlook, ahead: int, places: Places | None, now: float) -> Estimate:
+        """The wait of a contact that is behind `ahead` others now, and may be behind others when its turn comes."""
+        tier, entered_at = contact.entered.value_tier, contact.entered.entered_at
+        told = outlook.estimate(ahead, tier)
+        if places is not None and 0.0 < told.mean_s < inf:
+            count = places.ahead_at_turn(tier, entered_at, lambda each: now + outlook.estimate(each, tier).mean_s)
+            told = outlook.estimate(count, tier)
+            # It overtakes more if the line moves slowly, and fewer if fast: so its wait varies less than the line.
+            next_s = outlook.estimate(count + 1, tier).mean_s - told.mean_s
+            gained = next_s * places.passed_per_s(tier, entered_at, now + told.mean_s, max(_AROUND * told.mean_s, 1.0))
+            told = replace(told.narrowed(max(1.0 + gained, _NARROWED_MIN)), position=ahead + 1)
+        return told
+
+    def _prospect(self, contact: Contact, agents: int, estimate: Estimate | None, now: float) -> Prospect:
         entered = contact.entered
         return Prospect(
             queue=contact.rules.queue,
@@ -219,7 +256,7 @@ class Forecast:
             score=self._board.order.score(entered.value_tier, entered.entered_at, now),
             overdue=self._board.order.due_at(entered.value_tier, entered.entered_at) <= now,
             agents=agents,
-            estimate=outlook.estimate(ahead, contact.entered.value_tier) if contact.waits else None,
+            estimate=estimate,
         )
 
     def _outlook(self, contact: Contact, talking_since: dict[int, list[float]], now: float) -> tuple[Outlook, int]:

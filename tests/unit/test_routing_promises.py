@@ -10,7 +10,7 @@ from routing.policy import Discipline, Tier, TierPolicy
 from routing.waiting.estimate import Estimate
 from routing.waiting.forecast import Prospect
 from routing.waiting.promises import FEWER_AGENTS, MOVED, OVERTAKEN, SITE_CHANGED, Promises
-from tests.acd import entered, run, site, staffed
+from tests.acd import entered, occupy, run, site, staffed
 
 CENTER = site({"ann": {}, "bob": {}})
 
@@ -113,6 +113,22 @@ def test_a_more_valuable_newcomer_raises_the_position_of_who_waits_behind() -> N
     assert after.told is not None
     assert (after.told.position, after.rose_because) == (2, OVERTAKEN)
     assert after.told.p50_s > before_s
+
+
+def test_who_will_be_overtaken_does_not_count_as_ahead() -> None:
+    """Six basic contacts have more points than the gold one now, but not for long: gold's wait is that of few."""
+
+    def told_s(slope: float) -> float:
+        policy = TierPolicy(Discipline.ACCUMULATING, (Tier("gold", slope=slope), Tier("basic", slope=1.0)))
+        acd = staffed(site({"ann": {}}, policy=policy))
+        occupy(acd, 10.0, "ann")
+        run(acd, 100.0, *(entered(f"c{n}", 90.0 + n) for n in range(6)), entered("g", 100.0, value_tier=0))
+        estimate = acd.prospects(100.0, 10)["g"].estimate
+        assert estimate is not None
+        assert estimate.position == 7  # as things stand
+        return estimate.mean_s
+
+    assert told_s(slope=4.0) < 0.5 * told_s(slope=1.0)
 
 
 def test_an_agent_who_leaves_is_a_cause_and_nobody_at_work_is_no_end_in_sight() -> None:
