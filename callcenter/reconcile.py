@@ -96,7 +96,7 @@ def gone(found: Findings, contacts: Iterable[Contact]) -> dict[str, float]:
     """The channels whose end was lost, each with an instant at which it was certainly there."""
     known = {contact.contact_id: contact for contact in contacts}
     return {
-        channel_id: known[contact_id].told_at
+        channel_id: known[contact_id].last_at
         for contact_id, signal in found.lost
         if contact_id in known and (channel_id := _channel(signal, known[contact_id]))
     }

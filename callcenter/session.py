@@ -146,7 +146,7 @@ class ContactSession:
         if not self._fault:
             signal, at = self._mailbox.popleft()
             if at is not None:
-                now = min(now, max(at, self.contact.told_at))
+                now = min(now, max(at, self.contact.last_at))
             cause = type(signal).__name__
             try:
                 return _Taken(advance(self.contact, signal, self._plan, now), now, cause)

@@ -46,7 +46,7 @@ class Draft:
         """Add events; seq counts them, for the contact owns its stream's numbering."""
         self._events.extend(events)
         object.__setattr__(self.contact, "seq", self.contact.seq + len(events))
-        object.__setattr__(self.contact, "told_at", self.now)
+        object.__setattr__(self.contact, "last_at", self.now)
 
     def ask(self, *commands: ask.Command) -> None:
         """Add commands."""

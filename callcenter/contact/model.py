@@ -81,7 +81,7 @@ class Contact:
     proved to be `customer` (pin, or recalled from a call before), None: they did not. `callback` is set from the
     promise to call back on, for good unless the contact moves to another queue; `channel_id` then is the leg of the
     caller as they hear the promise, empty while nobody is on the line, and the leg that we dialed once they pick up.
-    `told_at` is the instant of its last event: nothing that comes after it happened earlier.
+    `last_at` is the instant of its last event: nothing that comes after it happened earlier.
     """
 
     contact_id: str
@@ -129,7 +129,7 @@ class Contact:
     recording_consent: bool | None = None
     verified_by: str | None = None
     callback: Callback | None = None
-    told_at: float = 0.0
+    last_at: float = 0.0
     told: Told | None = None
     times_told: int = 0
 

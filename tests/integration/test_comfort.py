@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.dialing.witness import Witness, witness_of
 from callcenter.config.site import Site, load_site
 from callcenter.contact.comfort import Comfort
 from callcenter.contact.model import Phase
@@ -22,6 +23,7 @@ from tests.kit.hotline import (
     NOBODY,
     VIP,
     Hotline,
+    access,
     brisk_site,
     data,
     hears_only,
@@ -31,7 +33,6 @@ from tests.kit.hotline import (
 )
 from tests.kit.parts import DEMO_SITE, RealAsterisk
 from tests.kit.phone import Phone
-from tests.kit.replay import Witness, witness_of
 from tests.kit.waiting import until
 from tests.unit.test_site_comfort import speak
 
@@ -76,7 +77,7 @@ async def test_who_waits_is_told_place_and_wait_again_and_again_with_music_betwe
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
     async with (
         open_hotline(var, asterisk, database_url, site(OFTEN)) as hotline,
-        witness_of(asterisk.companion) as witness,
+        witness_of(access(asterisk.companion)) as witness,
     ):
         await hotline.log_out_all()
         await hotline.log_in(phones["agent01"], "agent01")
@@ -150,7 +151,7 @@ async def test_killed_while_a_caller_is_told_the_next_service_tells_them_again_a
         await before.kill()
     async with (
         open_hotline(var, asterisk, database_url, site(LONG)) as after,
-        witness_of(asterisk.companion) as witness,
+        witness_of(access(asterisk.companion)) as witness,
     ):
         await heard(witness, 1)
         again = after.contacts[0]

@@ -77,7 +77,7 @@ def test_an_agent_who_hung_up_meanwhile_is_told_after_the_caller_who_did_too() -
 def test_what_asterisk_tells_of_the_ends_is_heard_in_the_order_in_which_they_came() -> None:
     talking = after(*TALKING)
     found = compare([talking], [], [BRIDGE])
-    assert gone(found, [talking]) == {CALLER: talking.told_at, OFFER: talking.told_at}
+    assert gone(found, [talking]) == {CALLER: talking.last_at, OFFER: talking.last_at}
     agent_first = {CALLER: ChannelEnded(60.0, "agent", 16), OFFER: ChannelEnded(50.0, "caller", 17)}
     assert witnessed(found, [talking], agent_first) == [
         (ID, sig.AgentLegEnded(OFFER, 17), 50.0),
