@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any, Final
 
 import uvloop
+from msgspec import structs
 
 from callcenter.clock import AnchoredClock
 from callcenter.companions.postgres import PostgresCompanion
@@ -95,7 +96,7 @@ def backlog(options: Options) -> list[Entry]:
     for n, entry in enumerate(ordered):
         if entry.stream.startswith("agent/"):
             seqs[entry.stream] = seqs.get(entry.stream, 0) + 1
-            ordered[n] = replace(entry, seq=seqs[entry.stream])
+            ordered[n] = structs.replace(entry, seq=seqs[entry.stream])
     return ordered
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from callcenter.contact.commands import TelephonyCommand
 from callcenter.contact.signals import CustomerCard, Signal
 
@@ -88,8 +90,7 @@ class Telephony(Protocol):
         """The ids of all live bridges that carry an id of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One event, ready for the journal; `data` is its JSON body.
 
     `stream` is contact/<id>, agent/<id>, queue/<name> or site.

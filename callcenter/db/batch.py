@@ -11,7 +11,6 @@ import msgspec
 from callcenter.db.changed import Changed, Saving
 from callcenter.db.copying import Connection, Copy
 from callcenter.db.event_rows import (
-    CONTACT,
     LOOP_EVENTS_MAX,
     Apart,
     Owner,
@@ -21,6 +20,7 @@ from callcenter.db.event_rows import (
     insert_contact_events,
     insert_floor_events,
     instant,
+    is_of_contact,
     portions,
     set_aside,
 )
@@ -175,7 +175,7 @@ def _sorted(batch: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
     contacts: list[Stored] = []
     floor: list[Stored] = []
     for event in batch:
-        (contacts if event.entry.stream.startswith(CONTACT) else floor).append(event)
+        (contacts if is_of_contact(event) else floor).append(event)
     return contacts, floor
 
 

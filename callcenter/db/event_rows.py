@@ -206,6 +206,11 @@ def _sayable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:300]
 
 
+def is_of_contact(event: Stored) -> bool:
+    """Whether it is an event of a contact, and not of a stream that outlives contacts."""
+    return event.entry.stream.startswith(CONTACT)
+
+
 def contact_of(event: Stored) -> str:
     """The contact whose stream this is."""
     return event.entry.stream[len(CONTACT) :]

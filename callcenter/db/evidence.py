@@ -17,7 +17,7 @@ from callcenter.contact.events import Body, ContactEnded, ContactStarted
 from callcenter.db.copying import Connection
 from callcenter.db.engine import connect, reaching
 from callcenter.db.event_rows import CONTACT
-from callcenter.db.journal_file import EVENTS_AFTER
+from callcenter.db.journal_reads import EVENTS_AFTER
 from callcenter.db.journal_status import reading
 from callcenter.db.migrate import day_of
 from callcenter.db.projections import ContactRow, ContactView, Fold, RecordingRow, SegmentRow, body_of

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from callcenter.db.journal_file import JournalFile
+from callcenter.db.journal_reads import read_spelled
 from callcenter.db.journal_status import LOOK_EVERY_S, Room, tell
 from callcenter.db.stored import Stored
 from callcenter.errors import JournalError
@@ -140,13 +141,23 @@ class SqliteJournal:
         self._inbox.put(item)
 
     async def read_after(self, position: int, limit: int) -> Sequence[Stored]:
-        """At most `limit` committed events with a higher position, in order: (position, entry, hash, epoch) each."""
+        """At most `limit` committed events with a higher position, in order: (position, entry, hash, epoch) each.
+
+        Raises JournalError if the file does not hold what was written.
+        """
         if position >= self._position:
             return []
         if self._tail and self._tail[0].position <= position + 1:
             skip = position + 1 - self._tail[0].position  # the tail has no gaps
             return list(itertools.islice(self._tail, skip, skip + limit))
-        return await self._ask(lambda: self.file.read_after(position, limit))
+        found: list[Stored] = []
+        for text in await self._ask(lambda: self.file.spelled_after(position, limit)):
+            try:
+                found += read_spelled(text)
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise JournalError(f"journal {self.path} does not hold what was written: {error}") from error
+            await asyncio.sleep(0)
+        return found
 
     async def mark_drained(self, position: int) -> None:
         """The database has everything up to `position`."""

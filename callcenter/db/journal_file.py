@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from callcenter.db import journal_reads
 from callcenter.db.journal_status import Room, Status, look
 from callcenter.db.quarantine import (
     Flawed,
@@ -58,11 +59,6 @@ INSERT INTO last_seq
 SELECT stream, max(seq) FROM event WHERE position <= ? AND stream NOT LIKE 'contact/%' GROUP BY stream
 ON CONFLICT DO UPDATE SET seq = excluded.seq
 """
-EVENTS_AFTER = """
-SELECT position, stream, seq, at, type, version, data, site, cause, hash, epoch FROM event
-WHERE position > ? ORDER BY position LIMIT ?
-"""
-
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -264,8 +260,11 @@ class JournalFile:
 
     def read_after(self, position: int, limit: int) -> list[Stored]:
         """At most `limit` events with a higher position, in order."""
-        rows = self._db.execute(EVENTS_AFTER, (position, limit)).fetchall()
-        return [Stored(row[0], Entry(*row[1:9]), row[9], row[10]) for row in rows]
+        return journal_reads.read_after(self._db, position, limit)
+
+    def spelled_after(self, position: int, limit: int) -> list[str]:
+        """The same as texts, which a busy process reads sooner: see `journal_reads`."""
+        return journal_reads.spelled_after(self._db, position, limit)
 
     def unsent(self, position: int) -> int:
         """How many events up to `position` the database lacks; after a damage at most so many."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from callcenter.clock import AnchoredClock
 from callcenter.contact.events import LanguageChosen
@@ -193,9 +194,9 @@ async def test_a_fork_is_kept_aside_and_never_swallowed(tmp_path: Path, url: str
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda e: replace(e, stream="contact/not-a-uuid"),
-        lambda e: replace(e, version=99_999),
-        lambda e: replace(e, type="a\0b"),
+        lambda e: structs.replace(e, stream="contact/not-a-uuid"),
+        lambda e: structs.replace(e, version=99_999),
+        lambda e: structs.replace(e, type="a\0b"),
     ],
     ids=["no contact id", "version out of range", "NUL in the type"],
 )
@@ -217,8 +218,8 @@ async def test_an_event_whose_body_is_not_understood_is_stored_and_projected_as_
     tmp_path: Path, url: str
 ) -> None:
     story = served(1)
-    story[3] = replace(story[3], data=b'{"language": 7}')
-    story[2] = replace(story[2], type="ivr.unheard_of", data=b"{}")
+    story[3] = structs.replace(story[3], data=b'{"language": 7}')
+    story[2] = structs.replace(story[2], type="ivr.unheard_of", data=b"{}")
     async with line(tmp_path / "journal", url) as ours:
         await ours.write(story)
         assert ours.writer.health().misread == 1

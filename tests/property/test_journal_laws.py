@@ -4,10 +4,13 @@ import itertools
 import tempfile
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callcenter.db import journal_reads
 from callcenter.db.journal_file import JOURNAL_STREAM, JournalFile
 from callcenter.db.stored import Stored, content_hash
 from callcenter.errors import JournalError
@@ -119,4 +122,37 @@ def test_however_a_file_is_damaged_nothing_false_is_read_and_nothing_is_lost_in_
         assert file.position >= last
         file.write([Append((Entry("contact/new", 1, AT, "t", 1, b"{}", "s"),))])
         assert file.read_after(last, 10)[-1].entry.stream == "contact/new"
+        file.close()
+
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+ENTRIES = st.builds(
+    Entry,
+    stream=TEXT.map("contact/{}".format),
+    seq=st.integers(1, 2**40),
+    at=st.floats(600_000_000.0, 250_000_000_000.0),
+    type=TEXT,
+    version=st.integers(0, 100),
+    data=JSON.map(msgspec.json.encode),
+    site=TEXT,
+    cause=TEXT,
+)
+
+
+@given(st.lists(ENTRIES, max_size=20, unique_by=lambda entry: (entry.stream, entry.seq)), st.integers(0, 20))
+@settings(max_examples=100, deadline=None)
+def test_what_is_read_as_text_is_what_is_read_row_by_row(entries: list[Entry], limit: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, patch.object(journal_reads, "SPELLED_EVENTS", 7):
+        file = JournalFile(Path(folder) / "j", "n1", AT)
+        file.write([Append(entries)])
+        texts = file.spelled_after(file.births[0], limit)
+        assert [event for text in texts for event in journal_reads.read_spelled(text)] == file.read_after(
+            file.births[0], limit
+        )
+        assert len(texts) == -(-min(limit, len(entries)) // 7)
         file.close()
