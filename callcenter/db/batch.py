@@ -113,7 +113,7 @@ async def prepare(reads: Connection, owner: Owner, batch: Sequence[Stored], know
     Folds that are not known are read over `reads`. Raises OverflowError or ValueError if no row can hold an event.
     """
     outcome = Outcome(written=len(batch))
-    contacts, floor = _sorted(batch)
+    contacts, floor = await _sorted(batch)
     copies = [await contact_copy(owner, contacts), await floor_copy(owner, floor)]
     changed = await _fold_contacts(reads, owner, contacts, outcome, known)
     agents = await _fold_agents(reads, owner, floor, outcome, known)
@@ -161,7 +161,7 @@ async def _advance(connection: Connection, owner: Owner, batch: Sequence[Stored]
 async def _write_missing(
     connection: Connection, owner: Owner, batch: Sequence[Stored], outcome: Outcome, known: Known
 ) -> None:
-    contacts, floor = _sorted(batch)
+    contacts, floor = await _sorted(batch)
     if contacts:
         missing = outcome.took(await insert_contact_events(connection, owner, contacts))
         await (await _fold_contacts(connection, owner, missing, outcome, known)).save(connection)
@@ -170,12 +170,14 @@ async def _write_missing(
         await (await _fold_agents(connection, owner, missing, outcome, known)).save(connection)
 
 
-def _sorted(batch: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
+async def _sorted(batch: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
     """The events of contacts, and all others."""
     contacts: list[Stored] = []
     floor: list[Stored] = []
-    for event in batch:
-        (contacts if is_of_contact(event) else floor).append(event)
+    for part in portions(batch):
+        for event in part:
+            (contacts if is_of_contact(event) else floor).append(event)
+        await asyncio.sleep(0)
     return contacts, floor
 
 
@@ -184,7 +186,7 @@ async def _fold_contacts(
 ) -> Changed:
     """The views of contacts after `events`; gives way to the event loop now and then."""
     changed, together = Changed(), 0
-    by_contact = _by_contact(events)
+    by_contact = await _by_contact(events)
     views = await _views_before(reads, by_contact, known)
     for contact_id, own in by_contact.items():
         before = views[contact_id]
@@ -198,10 +200,12 @@ async def _fold_contacts(
     return changed
 
 
-def _by_contact(events: Sequence[Stored]) -> Mapping[str, Sequence[Stored]]:
+async def _by_contact(events: Sequence[Stored]) -> Mapping[str, Sequence[Stored]]:
     own: dict[str, list[Stored]] = {}
-    for event in events:
-        own.setdefault(contact_of(event), []).append(event)
+    for part in portions(events):
+        for event in part:
+            own.setdefault(contact_of(event), []).append(event)
+        await asyncio.sleep(0)
     return own
 
 

@@ -8,6 +8,7 @@ from functools import cache
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -302,7 +303,8 @@ PROJECTIONS = (contact, segment, recording, agent_state_interval)
 def upsert(table: Table) -> str:
     """The statement, with one parameter, that assigns whole rows: a JSON array of objects, instants as seconds."""
     instants = {column.name for column in table.c if isinstance(column.type, DateTime)}
-    given = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(
+    # Not jsonb: the text is read once, field by field, and never kept.
+    given = func.json_to_recordset(bindparam("rows", type_=JSON)).table_valued(
         *(column(c.name, Double() if c.name in instants else c.type) for c in table.c)
     )
     rows = given.render_derived(name="given", with_types=True)

@@ -23,7 +23,7 @@ from callcenter.db.stored import Stored
 from callcenter.errors import DatabaseError
 from callcenter.ports import Append, Entry
 
-BATCH_EVENTS_MAX = 10_000  # a long backlog goes in portions that take a fifth of a second
+BATCH_EVENTS_MAX = 20_000  # a long backlog goes in portions that take a fifth of a second
 CONTACTS_KNOWN_MAX = 20_000  # folds kept in memory; beyond it the oldest are read again when needed
 LINGER_S = 0.1  # after a batch that was not full: at most ten transactions a second when there is little to do
 IDLE_S = 5.0  # without events, ask the database this often whether it is there
