@@ -1,15 +1,18 @@
 """E5: a backlog drained from the journal into PostgreSQL, against a bare COPY of the same rows; and what an ack costs.
 
-`python -m bench.ingest` runs it alone, in about a minute; results go to bench/results/ingest.md and .json.
+`python -m bench.ingest` runs it alone, in about two minutes; results go to bench/results/ingest.md and .json.
 
-Three sides, alternating in one run, each on a database of its own that begins empty and has the schema's indexes:
-*writer* is ours, from journal file to committed rows and projections, idempotent, in order; *events* is
-`copy_records_to_table` of the same event rows, ready made, in transactions of the same size, and nothing else;
-*all rows* copies the finished projections in the same transactions too, which is everything the writer leaves behind.
+Four sides, alternating in one run, each on a database of its own that begins empty and has the schema's indexes:
+*writer* is ours, from a journal just opened (so that every event is read from the file) to committed rows and
+projections, idempotent, in order; *events* is `copy_records_to_table` of the same event rows, ready made, in
+transactions of the same size, and nothing else; *all rows* copies the finished projections in the same transactions
+too, which is everything the writer leaves behind; *prepared* sends the writer's own batches, prepared beforehand: what
+the writer would reach if all that it does itself cost nothing.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import time
@@ -26,13 +29,16 @@ from typing import Any, Final
 import uvloop
 from msgspec import structs
 
+from api.serving import GARBAGE_THRESHOLDS
 from callcenter.clock import AnchoredClock
 from callcenter.companions.postgres import PostgresCompanion
+from callcenter.db import batch as batches
 from callcenter.db import event_rows
 from callcenter.db.engine import connect
 from callcenter.db.event_rows import CONTACT, Owner
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.migrate import day_of, upgrade
+from callcenter.db.projections import AgentStateRow, ContactView
 from callcenter.db.stored import Stored
 from callcenter.db.tables import PROJECTIONS
 from callcenter.db.writer import BATCH_EVENTS_MAX, Writer
@@ -58,17 +64,19 @@ class Options:
 
     rounds: int = 5
     calls_per_s: float = 20.0
-    outage_s: float = 60.0
+    outage_s: float = 195.0
     ack_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Events a second of each side."""
+    """Events a second of each side, and what an event costs our process under *writer*, all threads together."""
 
     writer: float
+    writer_cpu_us: float
     events: float
     all_rows: float
+    prepared: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +121,9 @@ async def experiment(options: Options, say: Say) -> tuple[list[Round], Acks, int
             for number in range(1, options.rounds + 1):
                 rounds.append(await play(var, postgres, entries, number))
                 one = rounds[-1]
-                told = f"writer {one.writer:,.0f}/s, COPY of events {one.events:,.0f}/s, of all {one.all_rows:,.0f}/s"
-                say(f"  round {number}/{options.rounds} {told}")
+                told = f"writer {one.writer:,.0f}/s ({one.writer_cpu_us:.1f} us), prepared {one.prepared:,.0f}/s"
+                copies = f"COPY of events {one.events:,.0f}/s, of all {one.all_rows:,.0f}/s"
+                say(f"  round {number}/{options.rounds} {told}, {copies}")
             acks = await measured_acks(var, await fresh(postgres, "acks"), options)
             return rounds, acks, len(entries)
         finally:
@@ -123,17 +132,29 @@ async def experiment(options: Options, say: Say) -> tuple[list[Round], Acks, int
 
 async def play(var: Path, postgres: PostgresCompanion, entries: Sequence[Entry], number: int) -> Round:
     """Each side once, on the same events."""
-    url = await fresh(postgres, f"writer_{number}")
-    async with open_line(var / f"journal-{number}", url) as (journal, writer):
+    url, path = await fresh(postgres, f"writer_{number}"), var / f"journal-{number}"
+    async with open_line(path, url) as (journal, _):
         await append_all(journal, entries)
         stored = await read_all(journal)
+    async with open_line(path, url) as (journal, writer):
+        settle()
+        cpu_s = time.process_time()
         ours = await drained(journal, writer, len(entries))
+        cpu_s = time.process_time() - cpu_s
         assert writer.health().written == len(entries)
     finished = await projections(url)
     events = await copied(await fresh(postgres, f"events_{number}"), stored, {})
     all_rows = await copied(await fresh(postgres, f"all_{number}"), stored, finished)
-    await drop(postgres, [f"{side}_{number}" for side in ("writer", "events", "all")])
-    return Round(ours, events, all_rows)
+    prepared = await sent(await fresh(postgres, f"prepared_{number}"), stored)
+    await drop(postgres, [f"{side}_{number}" for side in ("writer", "events", "all", "prepared")])
+    return Round(ours, 1e6 * cpu_s / len(entries), events, all_rows, prepared)
+
+
+def settle() -> None:
+    """Treat garbage as the service does, whoever is measured."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def fresh(postgres: PostgresCompanion, name: str) -> str:
@@ -218,23 +239,46 @@ async def copied(
 ) -> float:
     """Events a second by COPY alone; `finished` rows are spread over the same transactions."""
     owner = Owner(NODE, 1, (0,))
-    batches: list[list[Copy]] = []
+    rows: list[list[Copy]] = []
     for start in range(0, len(stored), BATCH_EVENTS_MAX):
         batch = stored[start : start + BATCH_EVENTS_MAX]
         contacts = [event_row(owner, event) for event in batch if event.entry.stream.startswith(CONTACT)]
         floor = [event_row(owner, event) for event in batch if not event.entry.stream.startswith(CONTACT)]
-        batches.append([("contact_event", event_rows.CONTACT_EVENT_COLUMNS, contacts)])
-        batches[-1].append(("floor_event", event_rows.FLOOR_EVENT_COLUMNS, floor))
-    for name, (columns, rows) in finished.items():
-        for n, part in enumerate(shared(rows, len(batches))):
-            batches[n].append((name, tuple(columns), list(part)))
+        rows.append([("contact_event", event_rows.CONTACT_EVENT_COLUMNS, contacts)])
+        rows[-1].append(("floor_event", event_rows.FLOOR_EVENT_COLUMNS, floor))
+    for name, (columns, finished_rows) in finished.items():
+        for n, part in enumerate(shared(finished_rows, len(rows))):
+            rows[n].append((name, tuple(columns), list(part)))
     connection = await connect(url, "bench")
+    settle()
     try:
         began_at = time.perf_counter()
-        for copies in batches:
+        for copies in rows:
             async with connection.transaction():
                 for table, names, records in copies:
                     await connection.copy_records_to_table(table, records=records, columns=names)
+        return len(stored) / (time.perf_counter() - began_at)
+    finally:
+        await connection.close()
+
+
+async def sent(url: str, stored: Sequence[Stored]) -> float:
+    """Events a second if the writer's batches lie there prepared."""
+    owner, made = Owner(NODE, 1, (0,)), list[batches.Prepared]()
+    contacts: dict[str, ContactView | None] = {}
+    agents: dict[str, AgentStateRow] = {}
+    connection = await connect(url, "bench")
+    try:
+        await connection.fetchval(batches.TAKE_OVER, owner.node, owner.epoch)
+        for start in range(0, len(stored), BATCH_EVENTS_MAX):
+            batch = stored[start : start + BATCH_EVENTS_MAX]
+            made.append(await batches.prepare(connection, owner, batch, batches.Known(contacts, agents)))
+            contacts.update(made[-1].outcome.contacts)
+            agents.update(made[-1].outcome.agents)
+        settle()
+        began_at = time.perf_counter()
+        for batch_made in made:
+            await batches.send(connection, owner, batch_made)
         return len(stored) / (time.perf_counter() - began_at)
     finally:
         await connection.close()
@@ -294,6 +338,7 @@ def page(options: Options, rounds: Sequence[Round], acks: Acks, events: int) -> 
         ("writer", "our writer: idempotent, with projections"),
         ("events", "bare COPY of the event rows alone"),
         ("all_rows", "bare COPY of all the rows the writer leaves"),
+        ("prepared", "our batches, prepared beforehand and sent"),
     ):
         rates = [getattr(one, side) for one in rounds]
         ratios = [one.writer / getattr(one, side) for one in rounds]
@@ -301,6 +346,8 @@ def page(options: Options, rounds: Sequence[Round], acks: Acks, events: int) -> 
         shown = f"{median(ratios):.2f} | {spread}" if side != "writer" else "– | –"
         lines.append(f"| {told} | {median(rates):,.0f} | {min(rates):,.0f} … {max(rates):,.0f} | {shown} |")
     rate, ratio = median(one.writer for one in rounds), median(one.writer / one.all_rows for one in rounds)
+    spent_us = median(one.writer_cpu_us for one in rounds)
+    lines += ["", f"The writer's process spends {spent_us:.1f} µs of CPU on an event, reading the journal included."]
     lines += ["", f"Aim {DRAIN_AIM:,} events/s: {_judged(rate >= DRAIN_AIM)}, {rate:,.0f}."]
     lines += ["", f"Aim {RATIO_AIM} × COPY of the same rows: {_judged(ratio >= RATIO_AIM)}, {ratio:.2f}."]
     acked = [f"{1000 * s:.1f} ms ({name})" for s, name in ((acks.p50_s, "median"), (acks.p99_s, "p99"))]
