@@ -17,6 +17,8 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Double, Integer, Table, Text, Uuid
 
+from callcenter.db.engine import while_connected
+
 Connection = Any  # asyncpg's connection; asyncpg has no types
 
 BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -45,10 +47,11 @@ class Copy:
     portions: Sequence[bytes]
 
     async def send(self, connection: Connection) -> None:
-        """Put all rows; raises what asyncpg does, asyncpg.UniqueViolationError if one is there already, say."""
+        """Put all rows; raises engine's FAULTS, asyncpg.UniqueViolationError if one is there already, say."""
         if self.portions:
             source = self._messages()
-            await connection.copy_to_table(self.table, source=source, columns=self.columns, format="binary")
+            sending = connection.copy_to_table(self.table, source=source, columns=self.columns, format="binary")
+            await while_connected(connection, sending)
 
     async def _messages(self) -> AsyncIterator[bytes]:
         yield BEGIN

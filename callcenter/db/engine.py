@@ -1,7 +1,7 @@
 """Ways to PostgreSQL: a pool for reads, single connections for who needs their own; every wait has an end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,8 +18,16 @@ POOL_WAIT_S = 2.0
 CONNECT_S = 5.0
 STATEMENT_S = 5.0
 
-# What the ways to the database can say; AssertionError and our own bugs pass.
-FAULTS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# What the ways to the database can say; AssertionError and our own bugs pass. InternalClientError is how asyncpg says
+# that the server threw this connection out while nothing was asked on it, and something is asked now.
+FAULTS = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 def make_engine(url: str) -> AsyncEngine:
@@ -52,6 +60,30 @@ async def connect(
         **arguments, **_limits(application, statement_s)
     )
     return connection
+
+
+async def while_connected(connection: Any, work: Coroutine[Any, Any, None]) -> None:
+    """Do a COPY that ends when its connection does, or after STATEMENT_S and a second. Raises FAULTS.
+
+    asyncpg alone would wait for ever for a connection that is lost, or silent, while its own buffer is full.
+    """
+    lost = asyncio.get_running_loop().create_future()
+
+    def ended(_: Any) -> None:
+        if not lost.done():
+            lost.set_result(None)
+
+    connection.add_termination_listener(ended)
+    working = asyncio.ensure_future(work)
+    working.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        await asyncio.wait((working, lost), timeout=STATEMENT_S + 1.0, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ConnectionError("the connection was lost in the middle of a COPY")
+        await working
+    finally:
+        working.cancel()
+        connection.remove_termination_listener(ended)
 
 
 @asynccontextmanager

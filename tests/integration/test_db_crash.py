@@ -5,20 +5,24 @@ import os
 import random
 import signal
 import sys
+import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from callcenter.clock import AnchoredClock
 from callcenter.companions.postgres import PostgresCompanion
+from callcenter.db.engine import FAULTS, connect, while_connected
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.migrate import upgrade
 from callcenter.db.rebuild import rebuild
 from callcenter.db.writer import Writer
 from callcenter.ports import Append, StateChange
-from tests.database import AT, appends, contact_id, database_server, fetch, fresh_url, open_directory, served, until
+from tests.database import AT, appends, contact_id, database_server, fetch, fresh_url, open_directory, served
 
 pytestmark = pytest.mark.integration
 __all__ = ["database_server", "fresh_url"]
@@ -31,6 +35,7 @@ SERVICE = """
 import asyncio, os, random, sys
 from pathlib import Path
 from callcenter.clock import AnchoredClock
+from callcenter.db.engine import FAULTS, connect, while_connected
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.writer import Writer
 from callcenter.ports import Append, StateChange
@@ -127,35 +132,104 @@ async def test_a_postgresql_killed_in_the_middle_of_batches_loses_and_doubles_no
         await companion.start()
         try:
             await upgrade(companion.url)
-            said = await killed_thrice(companion, tmp_path / "journal")
+            said, killed = await postgres_killed(companion, tmp_path / "journal", 5, random.Random(7))
             await all_is_there_once(companion.url, said)
-            assert len(said) == 3 * 420 * 22
+            assert len(said) == 5 * (STORIES + STORIES_MEANWHILE) * STORY_EVENTS
+            assert set(killed) == set(POSTGRES_ENDS)
+            assert sum(each.in_transaction for each in killed.values()) > 0, "one was in the middle of a transaction"
         finally:
             await companion.stop()
 
 
-async def killed_thrice(companion: PostgresCompanion, path: Path) -> set[tuple[str, int]]:
-    """Kill the database while the writer is busy; everything that was put into the journal meanwhile."""
-    chance = random.Random(7)
-    said: set[tuple[str, int]] = set()
+async def test_a_copy_into_a_postgresql_that_reads_no_more_and_dies_ends(url: str) -> None:
+    connection = await connect(url, "copying")
+    pid = connection.get_server_pid()
+
+    async def rows() -> AsyncIterator[tuple[str, int, int]]:
+        os.kill(pid, signal.SIGSTOP)  # until our buffer is full, and asyncpg waits for it to be emptied
+        asyncio.get_running_loop().call_later(0.5, die)
+        for n in range(100_000):
+            yield "x" * 1000, n, n
+
+    def die() -> None:
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+
+    try:
+        async with asyncio.timeout(30.0):
+            with pytest.raises(FAULTS):
+                columns = ("node", "epoch", "position")
+                copying = connection.copy_records_to_table("cell", records=rows(), columns=columns)
+                await while_connected(connection, copying)
+    finally:
+        connection.terminate()
+
+
+@dataclass
+class Killed:
+    """How often one part of PostgreSQL was killed, and how often while the writer was in a transaction."""
+
+    times: int = 0
+    in_transaction: int = 0
+
+
+# What is killed: the whole server, the writer's process in it (the server throws out everybody and recovers), or the
+# writer's connection alone.
+POSTGRES_ENDS = ("server", "process", "connection")
+STORIES, STORIES_MEANWHILE, STORY_EVENTS = 120, 10, 22
+WRITER = "FROM pg_stat_activity WHERE application_name = 'callcenter writer'"
+
+
+async def postgres_killed(
+    companion: PostgresCompanion, path: Path, kills: int, chance: random.Random
+) -> tuple[set[tuple[str, int]], dict[str, Killed]]:
+    """Kill the database in the middle of a backlog, each of POSTGRES_ENDS in turn, until all of it is written.
+
+    Returns what was put into the journal, and what was killed.
+    """
+    said, killed, pid = set[tuple[str, int]](), defaultdict[str, Killed](Killed), 0
     async with line(path, companion.url) as (journal, writer):
-        for kill in range(3):
-            await tell(journal, range(kill * 1000, kill * 1000 + 400), said)
-            part = journal.position - chance.randrange(2_000, 7_000)
-            assert await writer.until(part, 30.0)
-            pid = companion.pid
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            await tell(journal, range(kill * 1000 + 500, kill * 1000 + 520), said)  # phones go on meanwhile
-            await until(lambda: writer.health().away_since is not None)
+        for kill in range(kills):
+            what = POSTGRES_ENDS[kill % len(POSTGRES_ENDS)]
+            pid = await writers_process(companion.url, other_than=pid)
+            telling = asyncio.create_task(tell(journal, range(kill * 1000, kill * 1000 + STORIES), said))
+            await asyncio.sleep(chance.uniform(0.0, 0.3))  # the writer is busy for about as long
+            killed[what].times += 1
+            killed[what].in_transaction += await kill_postgres(companion, what, pid)
+            await telling
+            await tell(journal, range(kill * 1000 + 500, kill * 1000 + 500 + STORIES_MEANWHILE), said)  # phones go on
             assert journal.healthy
-            assert journal.backlog() > 0
-            await companion.stop()
-            await companion.start()
-        assert await writer.until(journal.position, 30.0)
+            if what == "server":
+                await companion.stop()
+                await companion.start()
+        assert await writer.until(journal.position, 60.0)
         assert journal.backlog() == 0
         assert writer.health().away_since is None
-    return said
+    return said, dict(killed)
+
+
+async def writers_process(url: str, other_than: int) -> int:
+    """Wait until the writer has a process of PostgreSQL again, another than before."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        with suppress(*FAULTS):  # a deadline, for asyncpg tells its time-out from ours by no means
+            found = await fetch(url, f"SELECT pid {WRITER} ORDER BY backend_start DESC LIMIT 1")
+            if found and found[0]["pid"] != other_than:
+                return int(found[0]["pid"])
+        await asyncio.sleep(0.02)
+    raise AssertionError("the writer did not come back")
+
+
+async def kill_postgres(companion: PostgresCompanion, what: str, writers_pid: int) -> bool:
+    """Kill one of POSTGRES_ENDS; whether the writer was in a transaction a moment before."""
+    busy = await fetch(companion.url, f"SELECT 1 {WRITER} AND pid = $1 AND state <> 'idle'", writers_pid)
+    if what == "connection":
+        await fetch(companion.url, "SELECT pg_terminate_backend($1)", writers_pid)
+    else:
+        pid = companion.pid if what == "server" else writers_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+    return bool(busy)
 
 
 async def tell(journal: SqliteJournal, contacts: Sequence[int], said: set[tuple[str, int]]) -> None:
