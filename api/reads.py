@@ -1,6 +1,7 @@
 """Rows of the database in the API's words, and which of them a viewer may see: the one place that decides it."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.structs import asdict
@@ -64,12 +65,12 @@ def contact_body(row: ContactRow) -> ContactBody:
     return ContactBody(**_contact_fields(row))
 
 
-def contact_detail(found: db.ContactDetail) -> ContactDetail:
-    """A contact with its segments and recordings."""
+def contact_detail(found: db.ContactDetail, verdicts: Mapping[str, db.VerdictRow]) -> ContactDetail:
+    """A contact with its segments and recordings, and what became of these."""
     return ContactDetail(
         **_contact_fields(found.contact),
         segments=[segment_body(row) for row in found.segments],
-        recordings=[recording_body(row) for row in found.recordings],
+        recordings=[recording_body(row, verdicts.get(row.recording_id)) for row in found.recordings],
     )
 
 
@@ -86,8 +87,8 @@ def segment_body(row: SegmentRow) -> SegmentBody:
     )
 
 
-def recording_body(row: RecordingRow) -> RecordingBody:
-    """A recording; where its files are is nobody's business."""
+def recording_body(row: RecordingRow, verdict: db.VerdictRow | None) -> RecordingBody:
+    """A recording and what became of it; where its files are is nobody's business."""
     return RecordingBody(
         recording_id=row.recording_id,
         contact_id=row.contact_id,
@@ -96,6 +97,9 @@ def recording_body(row: RecordingRow) -> RecordingBody:
         duration_s=row.duration_s,
         state=row.state,
         reason=row.reason,
+        verdict=verdict.verdict if verdict else None,
+        verdict_reason=verdict.reason if verdict else None,
+        verdict_at=instant_or_none(verdict.at if verdict else None),
     )
 
 

@@ -1,7 +1,7 @@
 """What the API says, in the glossary's words. Instants are RFC 3339 in UTC, durations seconds, phones E.164."""
 
 from datetime import UTC, datetime
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -89,6 +89,11 @@ class RecordingBody(Answer):
     duration_s: float | None = Field(description="Null while it runs")
     state: str = Field(description="recording, done or failed")
     reason: str | None = Field(description="Why it failed")
+    verdict: Literal["verified", "truncated", "missing"] | None = Field(
+        description="Whether the files hold the talk; null until they were looked at, some seconds after it"
+    )
+    verdict_reason: str | None = Field(description="no_file, unreadable, short or silent; null if it is verified")
+    verdict_at: datetime | None = Field(description="When the files were looked at")
 
 
 class ContactDetail(ContactBody):

@@ -66,7 +66,8 @@ async def contacts(
 @router.get("/{contact_id}", responses=problems(404, 503), dependencies=[NO_QUERY])
 async def contact(contact_id: ContactId, backend: BackendNow, viewer: ContactsViewer) -> ContactDetail:
     """One contact with its segments and recordings."""
-    return contact_detail(await contact_for(backend.queries, viewer, contact_id))
+    found = await contact_for(backend.queries, viewer, contact_id)
+    return contact_detail(found, await backend.queries.verdicts(found.recordings))
 
 
 @router.get("/{contact_id}/events", responses=problems(404, 503), dependencies=[NO_QUERY])

@@ -24,8 +24,9 @@ router = APIRouter(prefix="/v1/recordings", tags=["recordings"], dependencies=[N
 
 @router.get("/{recording_id}", responses=problems(404, 503))
 async def recording(recording_id: RecordingId, backend: BackendNow, viewer: RecordingsViewer) -> RecordingBody:
-    """One recording."""
-    return recording_body(await recording_for(backend.queries, viewer, recording_id))
+    """One recording, and what was found as its files were looked at."""
+    row = await recording_for(backend.queries, viewer, recording_id)
+    return recording_body(row, (await backend.queries.verdicts([row])).get(recording_id))
 
 
 @router.get(

@@ -1,9 +1,9 @@
 """What the API reads: contacts, events, recordings, customers; typed rows, instants as seconds since the epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Table, and_, cast, func, literal, select, text, tuple_, union_all
@@ -71,6 +71,18 @@ class ContactDetail:
     contact: ContactRow
     segments: tuple[SegmentRow, ...]
     recordings: tuple[RecordingRow, ...]
+
+
+class VerdictRow(Row, frozen=True):
+    """What was found as a recording's files were looked at: `verdict` is verified, truncated or missing.
+
+    `reason` is None for a verified one; else no_file, unreadable, short or silent.
+    """
+
+    recording_id: str
+    verdict: Literal["verified", "truncated", "missing"]
+    reason: str | None
+    at: float
 
 
 class EventRow(Row, frozen=True):
@@ -177,6 +189,15 @@ class Queries:
         )
         return rows[0] if rows else None
 
+    async def verdicts(self, recordings: Sequence[RecordingRow]) -> Mapping[str, VerdictRow]:
+        """What became of these recordings, by their ids; those that were not looked at yet are missing."""
+        if not recordings:
+            return {}
+        ids = [row.recording_id for row in recordings]
+        async with reaching("what became of recordings can't be read"), self._engine.connect() as connection:
+            result = await connection.execute(text(_VERDICTS), {"ids": ids})
+            return {row["recording_id"]: _typed(VerdictRow, row) for row in result.mappings()}
+
     async def agent_states(self, agent_id: str, started_from: float, started_to: float) -> tuple[AgentStateRow, ...]:
         """The agent's intervals that began in that time, in order; at most PAGE_MAX."""
         table = agent_state_interval
@@ -256,6 +277,14 @@ def _conditions(wanted: ContactFilter) -> list[ColumnElement[bool]]:
             where.append(contact.c[name] == value)
     return where
 
+
+_VERDICTS = """
+SELECT DISTINCT ON (data ->> 'recording_id') data ->> 'recording_id' AS recording_id, at,
+    split_part(type, '.', 2) AS verdict, data ->> 'reason' AS reason
+FROM floor_event
+WHERE stream = 'recordings' AND data ->> 'recording_id' = ANY (:ids)
+ORDER BY data ->> 'recording_id', position DESC
+"""
 
 _ENVELOPE = ("position", "node", "seq", "at", "type", "version", "data", "site", "cause")
 

@@ -91,6 +91,7 @@ floor_event = Table(
     *_envelope(),
     PrimaryKeyConstraint("node", "journal", "stream", "seq"),
     Index("floor_event_position", "node", "position"),
+    Index("floor_event_recording", text("(data ->> 'recording_id')"), postgresql_where=text("stream = 'recordings'")),
 )
 
 # Events that could not take their place: the same seq with other content (a fork), or unreadable ones.

@@ -16,9 +16,21 @@ from callcenter.db.queries import EventRow
 from callcenter.recordings_folders import second_folder
 from recordings.stereo import open_stereo
 from tests.kit.behaviour import Answer
-from tests.kit.hotline import AGENT_HZ, Hotline, data, one, open_hotline, settings_for
+from tests.kit.hotline import (
+    AGENT_HZ,
+    CALLER_HZ,
+    NOBODY,
+    VIP,
+    Hotline,
+    data,
+    hear_each_other,
+    one,
+    open_hotline,
+    settings_for,
+)
 from tests.kit.parts import DEMO_SITE, RealAsterisk, plan_for, running
 from tests.kit.phone import Phone
+from tests.kit.service import Service
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -97,6 +109,33 @@ async def test_a_recording_is_verified_soon_after_its_talk(
     assert said["folder"] == "first"
     assert hotline.center.recordings.state.pending == 0
     assert not [stream for stream in await hotline.center.journal.live_states() if stream.startswith("recording/")]
+
+
+async def test_a_recording_that_vanished_is_told_by_the_api_and_to_whoever_follows_the_live_feed(
+    asterisk: RealAsterisk, service: Service, trunk: Phone, phones: Mapping[str, Phone]
+) -> None:
+    agent = phones["agent01"]
+    agent.behaviour = Answer(tone_hz=AGENT_HZ)
+    await agent.register()
+    await service.start()
+    await service.log_in("agent01")
+    call = trunk.call(VIP, caller=NOBODY, tone_hz=CALLER_HZ)
+    await hear_each_other(call, await agent.next_call())
+    (contact,) = (await service.request("GET", "/v1/contacts"))["items"]
+    path, folder = f"/v1/contacts/{contact['contact_id']}", asterisk.companion.recordings_dir
+    await until(lambda: any(folder.rglob(f"{contact['contact_id']}.r1.*")), "it is recorded")
+    for file in folder.rglob(f"{contact['contact_id']}.r1.*"):
+        file.unlink()
+    (recording,) = (await service.request("GET", path))["recordings"]
+    assert (recording["state"], recording["verdict"], recording["verdict_at"]) == ("recording", None, None)
+    async with service.live() as feed:
+        await call.hang_up()
+        warning = await feed("recording.missing", VERDICT_S)
+    assert (warning["contact_id"], warning["reason"]) == (contact["contact_id"], "no_file")
+    await service.until_over()
+    (recording,) = (await service.request("GET", path))["recordings"]
+    assert (recording["state"], recording["verdict"], recording["verdict_reason"]) == ("done", "missing", "no_file")
+    assert await service.request("GET", f"/v1/recordings/{recording['recording_id']}") == recording
 
 
 async def test_a_full_disk_truncates_a_recording_which_is_said_and_the_next_goes_to_the_second_folder(

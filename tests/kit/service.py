@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,6 +145,27 @@ class Service:
             body = await answer.read()
             assert answer.status < 300, (answer.status, body)
             return json.loads(body)
+
+    @asynccontextmanager
+    async def live(self) -> AsyncIterator[Callable[[str, float], Awaitable[Mapping[str, Any]]]]:
+        """The live feed: asked for a type of event and how long to wait, it gives the body of the next one of them."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=None)) as session,
+            session.get(f"{self.url}/v1/live") as answer,
+        ):
+            await answer.content.readuntil(b"\n\n")  # the snapshot
+
+            async def following(type_: str, within_s: float) -> Mapping[str, Any]:
+                async with asyncio.timeout(within_s):
+                    while True:
+                        line = await answer.content.readline()
+                        if line.startswith(b"data:"):
+                            event = json.loads(line.removeprefix(b"data:"))
+                            if event["type"] == type_:
+                                return dict(event["data"])
+
+            yield following
 
     async def log_in(self, agent_id: str) -> None:
         """The agent is available from now on; their phone is registered by the test."""
