@@ -176,9 +176,9 @@ async def serve(
         control = Control(path, center, beside, front, None if predecessor is None else predecessor.pid)
         _obey_signals(stack, center, beside)
         # What is here now stays for good: looking through it again and again for garbage is CPU that callers pay for.
-        gc.collect()
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
+        gc.enable()
         say("service: connecting to Asterisk")
         announce = asyncio.create_task(_announce(center, lambda: opened(site)), name="announce")
         stack.callback(announce.cancel)

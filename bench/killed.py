@@ -305,6 +305,9 @@ def main() -> int:
     given = parser.parse_args()
     var = Path(tempfile.mkdtemp(prefix="killed-"))
     var.chmod(0o755)
+    # As the systemd unit has it: a program that was started once is not translated anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(var / "pycache")
     try:
         result = asyncio.run(measure(given.kills, given.handovers, given.writer_kills, var))
     finally:

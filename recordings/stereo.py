@@ -6,14 +6,13 @@ may be moved between them, for a reader looks in both.
 
 import os
 import struct
+from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 HEADER_BYTES: Final = 44
 SAMPLE_BYTES: Final = 2
@@ -88,10 +87,10 @@ class StereoAudio:
             frame, last_frame = first // FRAME_BYTES, (end - 1) // FRAME_BYTES
             while frame <= last_frame:
                 count = min(CHUNK_FRAMES, last_frame - frame + 1)
-                stereo = np.zeros((count, 2), dtype="<i2")
+                stereo = array("H", bytes(count * FRAME_BYTES))
                 for column, (side, file) in enumerate(sides):
                     samples = _samples(side, file, frame, count)
-                    stereo[: len(samples), column] = samples
+                    stereo[column : 2 * len(samples) : 2] = samples
                 start = frame * FRAME_BYTES
                 yield stereo.tobytes()[max(0, first - start) : end - start]
                 frame += count
@@ -175,7 +174,8 @@ def _side(path: Path) -> Side:
     raise AudioMissing(f"the file {path.name!r} holds no audio")
 
 
-def _samples(side: Side, file: FileIO, frame: int, count: int) -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
+def _samples(side: Side, file: FileIO, frame: int, count: int) -> "array[int]":
+    """The samples as they lie in the file: nobody computes with them here."""
     count = max(0, min(count, side.samples - frame))
     raw = os.pread(file.fileno(), count * SAMPLE_BYTES, side.offset + frame * SAMPLE_BYTES) if count else b""
-    return np.frombuffer(raw[: len(raw) // SAMPLE_BYTES * SAMPLE_BYTES], dtype="<i2")
+    return array("H", raw[: len(raw) // SAMPLE_BYTES * SAMPLE_BYTES])

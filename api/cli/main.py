@@ -4,6 +4,7 @@ Commands that need SQLAlchemy or FastAPI import their module when they run: `doc
 """
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Callable, Coroutine
@@ -60,6 +61,7 @@ def run(
     ] = False,
 ) -> None:
     """Run the call center in the foreground until Ctrl-C: Asterisk, PostgreSQL, the service and its API."""
+    gc.disable()  # until it serves
     from api.cli import running  # noqa: PLC0415 - heavy, see the head of this file
 
     raise typer.Exit(running.run(load_settings(), take_over=take_over))
@@ -85,6 +87,7 @@ def restart() -> None:
 
     Under systemd the service starts it; without a supervisor, this command is the new service, until Ctrl-C.
     """
+    gc.disable()  # until it serves
     from api.cli import restart as restarting  # noqa: PLC0415 - heavy, see the head of this file
 
     raise typer.Exit(restarting.restart(load_settings()))
@@ -347,6 +350,7 @@ def demo(
 
 def main() -> NoReturn:
     """Run the command line; expected faults become a sentence and an exit code, never a traceback."""
+    gc.enable()
     try:
         cli(prog_name="callcenter")
     except CallCenterError as error:

@@ -5,15 +5,16 @@ import uuid
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from callcenter.db.engine import connect, make_migrating_engine, reaching
 from callcenter.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 STARTERS_LOCK = 0x43436D67  # advisory lock: of two processes that start together, one migrates
@@ -29,6 +30,33 @@ async def upgrade(url: str) -> None:
 
     Raises DatabaseError: unreachable, or the schema belongs to a newer version.
     """
+    async with reaching("the database could not be migrated"):
+        owner = await connect(url, "callcenter migrate")
+        try:
+            if await _version(owner) != newest():
+                await _migrate(url)
+            today = datetime.now(UTC).date()
+            for ahead in range(MONTHS_AHEAD + 1):
+                await ensure_month(owner, _month(today, ahead))
+        finally:
+            await owner.close()
+
+
+def newest() -> str:
+    """The revision that the newest migration leads to: the number that its file's name begins with."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+async def _version(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return version
+
+
+async def _migrate(url: str) -> None:
+    from alembic.util import CommandError  # noqa: PLC0415 - a tenth of a start, which seldom needs it
+
     engine = make_migrating_engine(url)
     try:
         async with reaching("the database could not be migrated"), engine.connect() as connection:
@@ -50,18 +78,12 @@ async def upgrade(url: str) -> None:
         ) from error
     finally:
         await engine.dispose()
-    async with reaching("the partitions of contact_event could not be made"):
-        owner = await connect(url, "callcenter migrate")
-        try:
-            today = datetime.now(UTC).date()
-            for ahead in range(MONTHS_AHEAD + 1):
-                await ensure_month(owner, _month(today, ahead))
-        finally:
-            await owner.close()
 
 
-def config() -> Config:
+def config() -> "Config":
     """Alembic's configuration; the folder with the migrations stands beside the packages."""
+    from alembic.config import Config  # noqa: PLC0415 - see _migrate
+
     settings = Config()
     settings.set_main_option("script_location", str(MIGRATIONS))
     settings.set_main_option("path_separator", "os")
@@ -69,6 +91,8 @@ def config() -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - see _migrate
+
     settings = config()
     settings.attributes["connection"] = connection
     command.upgrade(settings, "head")

@@ -1,11 +1,15 @@
 """The small parts: clean text from the network, ids that sort by time, a clock that never goes back, file names."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
+from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callcenter.clock import AnchoredClock
+from callcenter.db.migrate import config, newest
 from callcenter.entropy import Entropy
 from callcenter.switchboard import shown
 from recordings.naming import recording_files
@@ -48,3 +52,10 @@ def test_a_recordings_files_lie_in_the_utc_day_of_its_start() -> None:
     files = recording_files("0193.r1", 1_763_769_599.0)
     assert files.caller_file == "2025/11/21/0193.r1.caller.wav"
     assert files.agent_file == "2025/11/21/0193.r1.agent.wav"
+
+
+def test_the_newest_migration_is_known_without_loading_alembic() -> None:
+    assert newest() == ScriptDirectory.from_config(config()).get_current_head()
+    program = "import sys, api.serving; print(*(name for name in ('alembic', 'numpy') if name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == [], "a start after a crash loads what calls need"
