@@ -29,7 +29,7 @@ from callcenter.contact.signals import CustomerCard
 from callcenter.db.queries import EventRow
 from callcenter.foresight import Course, Foresight
 from ivr.reach import Way
-from ivr.turn import HangUp, ToCallback, ToQueue, ToVoicemail
+from ivr.turn import HangUp, ToCallback, ToOutside, ToQueue, ToVoicemail
 from routing.acd.explain import Explanation
 from routing.acd.ladder import Rung
 from routing.requirement import show
@@ -144,7 +144,7 @@ def way_body(way: Way) -> WayBody:
     match way.exit:
         case ToQueue(queue) | ToCallback(queue):
             return WayBody(keys=way.keys, language=way.language, queue=queue, end_state=None)
-        case HangUp(end_state) | ToVoicemail(end_state):
+        case HangUp(end_state) | ToVoicemail(end_state) | ToOutside(end_state):
             return WayBody(keys=way.keys, language=way.language, queue=None, end_state=end_state)
 
 

@@ -198,6 +198,8 @@ def _resources(contact: Contact) -> list[str]:
     own: list[str | None] = [contact.channel_id, *(offer.offer_id for offer in contact.offers)]
     if contact.talk is not None:
         own += [contact.talk.leg_id, contact.talk.bridge_id]
+    if contact.outside is not None:
+        own += [contact.outside.leg_id, contact.outside.bridge_id]
     if contact.callback is not None:
         own += [contact.callback.leg_id, contact.callback.agent_leg]
     return [resource_id for resource_id in own if resource_id]

@@ -37,8 +37,8 @@ class DeviceSeen:
 class ChannelSeen:
     """One live channel as found by a reconcile; `contact_id` is '' if it carries none of ours.
 
-    `role` is caller, customer (whom we called), agent, or other (not ours to touch). `bridge_id`: '' if it is in no
-    bridge, None if not known.
+    `role` is caller, customer (whom we called), agent, outside (a phone out there), or other (not ours to touch).
+    `bridge_id`: '' if it is in no bridge, None if not known.
     """
 
     channel_id: str

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from callcenter.contact import signals as sig
-from callcenter.contact.model import Contact, Talk
+from callcenter.contact.model import Contact
 from callcenter.ports import CallerAtTheDoor, ChannelEnded, ChannelSeen
 
 
@@ -70,15 +70,14 @@ def compare(
     known_bridges: set[str] = set()
     for contact in contacts:
         known_channels |= _compare_contact(contact, seen, found, ending)
-        if contact.talk is not None:
-            known_bridges.add(contact.talk.bridge_id)
+        known_bridges |= {bridge_id for _, bridge_id in _joined(contact)}
     for channel in channels:
         if channel.channel_id in known_channels:
             continue
         if channel.role == "caller" and channel.in_stasis:
             arrival = CallerAtTheDoor(channel.channel_id, channel.dialed, channel.caller, "", answered=channel.up)
             found.arrivals.append(arrival)
-        elif channel.role in {"agent", "customer"}:
+        elif channel.role in {"agent", "customer", "outside"}:
             found.stray_legs.append(channel.channel_id)
     found.stray_bridges = [bridge_id for bridge_id in bridges if bridge_id not in known_bridges]
     return found
@@ -117,7 +116,7 @@ def _channel(signal: sig.Signal, contact: Contact) -> str:
     match signal:
         case sig.CallerLeft():
             return contact.channel_id
-        case sig.AgentLegEnded(leg_id) | sig.CustomerLegEnded(leg_id):
+        case sig.AgentLegEnded(leg_id) | sig.CustomerLegEnded(leg_id) | sig.OutsideLegEnded(leg_id):
             return leg_id
         case _:
             return ""
@@ -127,7 +126,7 @@ def _corrected(contact_id: str, signal: sig.Signal, account: ChannelEnded) -> La
     match signal:
         case sig.CallerLeft():
             return Late(contact_id, sig.CallerLeft(account.by, account.cause), account.at)
-        case sig.AgentLegEnded() | sig.CustomerLegEnded():
+        case sig.AgentLegEnded() | sig.CustomerLegEnded() | sig.OutsideLegEnded():
             return Late(contact_id, replace(signal, cause=account.cause), account.at)
         case _:
             return Late(contact_id, signal, None)
@@ -148,25 +147,36 @@ def _compare_contact(
         caller = seen.get(contact.channel_id)
         if caller is None or not caller.in_stasis:
             lost(contact.channel_id, sig.CallerLeft("unknown" if caller is None else "fallback"))
-    if contact.talk is not None:
-        own.add(contact.talk.leg_id)
-        if contact.talk.leg_id not in seen:
-            lost(contact.talk.leg_id, sig.AgentLegEnded(contact.talk.leg_id))
-        elif contact.channel_id in seen and _apart(contact.talk, seen[contact.channel_id], seen[contact.talk.leg_id]):
-            lost(contact.talk.leg_id, sig.LegsApart(contact.talk.leg_id))
     for leg_id, ended, answered in _phones(contact):
         own.add(leg_id)
         if leg_id not in seen:
             lost(leg_id, ended)
         elif seen[leg_id].in_stasis and answered is not None:
             lost(leg_id, answered)
+    for leg_id, bridge_id in _joined(contact):
+        if contact.channel_id in seen and leg_id in seen and _apart(bridge_id, seen[contact.channel_id], seen[leg_id]):
+            lost(leg_id, sig.LegsApart(leg_id))
     return own
 
 
+def _joined(contact: Contact) -> Iterator[tuple[str, str]]:
+    """Whom the caller is to talk with: their leg, and the bridge that both are to be in."""
+    if contact.talk is not None:
+        yield contact.talk.leg_id, contact.talk.bridge_id
+    if contact.outside is not None and contact.outside.bridge_id is not None:
+        yield contact.outside.leg_id, contact.outside.bridge_id
+
+
 def _phones(contact: Contact) -> Iterator[tuple[str, sig.Signal, sig.Signal | None]]:
-    """The legs that ring for the contact, each with its end and its answer; an agent who waits has answered already."""
+    """The legs beside the caller's, each with its end and its answer; None for those that have answered already."""
+    if contact.talk is not None:
+        yield contact.talk.leg_id, sig.AgentLegEnded(contact.talk.leg_id), None
     for offer in contact.offers:
         yield offer.offer_id, sig.AgentLegEnded(offer.offer_id), sig.AgentAnswered(offer.offer_id)
+    outside = contact.outside
+    if outside is not None:
+        answered = None if outside.joined_at is not None else sig.OutsideAnswered(outside.leg_id)
+        yield outside.leg_id, sig.OutsideLegEnded(outside.leg_id), answered
     callback = contact.callback
     if callback is not None and callback.agent_leg is not None:
         yield callback.agent_leg, sig.AgentLegEnded(callback.agent_leg), None
@@ -174,8 +184,8 @@ def _phones(contact: Contact) -> Iterator[tuple[str, sig.Signal, sig.Signal | No
         yield callback.leg_id, sig.CustomerLegEnded(callback.leg_id), sig.CustomerAnswered(callback.leg_id)
 
 
-def _apart(talk: Talk, caller: ChannelSeen, leg: ChannelSeen) -> bool:
+def _apart(bridge_id: str, caller: ChannelSeen, leg: ChannelSeen) -> bool:
     """Whether two who should talk with each other, and could, are not in their bridge."""
     if not (caller.in_stasis and leg.in_stasis):
         return False
-    return any(one.bridge_id not in {None, talk.bridge_id} for one in (caller, leg))
+    return any(one.bridge_id not in {None, bridge_id} for one in (caller, leg))

@@ -22,6 +22,7 @@ from callcenter.contact.signals import (
     CustomerAnswered,
     CustomerCard,
     OfferProposed,
+    OutsideAnswered,
     Signal,
 )
 from callcenter.entropy import Entropy
@@ -164,7 +165,7 @@ class Switchboard:
         if isinstance(signal, AgentAnswered):
             # The contact is closed and forgotten, yet somebody picked up: nobody else will let them go.
             self._telephony.submit(ask.HangUp(signal.leg_id, "answered_elsewhere"))
-        elif isinstance(signal, CustomerAnswered):
+        elif isinstance(signal, CustomerAnswered | OutsideAnswered):
             self._telephony.submit(ask.HangUp(signal.leg_id))
 
     def device(self, seen: DeviceSeen) -> None:

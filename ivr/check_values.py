@@ -14,6 +14,7 @@ from ivr.model import (
     LanguageChoiceNode,
     MenuNode,
     Node,
+    OutsideNode,
     PromptId,
     SayNode,
     Scale,
@@ -82,7 +83,7 @@ def _wrong_in(
             yield from _wrong_questions(node, types)
         case SubFlowNode():
             yield from _wrong_exchange(node, names, types, flows.get(node.flow))
-        case LookupNode() | HttpNode() | TransferNode() | RememberNode():
+        case LookupNode() | HttpNode() | TransferNode() | RememberNode() | OutsideNode():
             yield from _wrong_outward(node, names, types)
         case _:
             pass
@@ -116,7 +117,9 @@ def _wrong_exchange(
 
 
 def _wrong_outward(
-    node: LookupNode | HttpNode | TransferNode | RememberNode, names: Declarations, types: Mapping[str, Type]
+    node: LookupNode | HttpNode | TransferNode | RememberNode | OutsideNode,
+    names: Declarations,
+    types: Mapping[str, Type],
 ) -> Iterator[tuple[str, str]]:
     match node:
         case LookupNode():
@@ -128,6 +131,8 @@ def _wrong_outward(
                 yield from ((f"answers.{name}", wrong) for wrong in check_expression(value, names, list(Type)))
         case TransferNode():
             yield from (("agent", wrong) for wrong in check_expression(node.agent, names, _NUMBERS))
+        case OutsideNode():
+            yield from (("number", wrong) for wrong in check_expression(node.number, names, [Type.TEXT, Type.DIGITS]))
 
 
 def _wrong_lookup(node: LookupNode, names: Declarations, types: Mapping[str, Type]) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from ivr.model import (
     HangUpNode,
     LanguageNode,
     Node,
+    OutsideNode,
     QueueNode,
     ReturnNode,
     SayNode,
@@ -117,7 +118,7 @@ def _shape(node: Node) -> tuple[str, str]:
         return "{", "}"
     if isinstance(node, AskingNode):
         return "[/", "/]"
-    if isinstance(node, WorldNode):
+    if isinstance(node, WorldNode | OutsideNode):
         return "[(", ")]"
     return ("[[", "]]") if isinstance(node, SubFlowNode) else ("[", "]")
 
@@ -129,7 +130,7 @@ def _about(node: Node) -> Iterator[str]:
             yield f"{KINDS[type(node)]} {queue}"
         case TransferNode(queue, agent):
             yield f"agent {agent.text}, else {queue}"
-        case LookupNode() | HttpNode():
+        case LookupNode() | HttpNode() | OutsideNode():
             yield _asked(node)
         case HangUpNode(end_state):
             yield f"hang up: {end_state}"
@@ -151,7 +152,9 @@ def _about(node: Node) -> Iterator[str]:
             yield KINDS[type(node)]
 
 
-def _asked(node: WorldNode) -> str:
+def _asked(node: WorldNode | OutsideNode) -> str:
+    if isinstance(node, OutsideNode):
+        return f"phone {node.number.text}"
     if isinstance(node, LookupNode):
         return f"lookup {node.lookup}"
     return f"{'GET' if node.body is None else 'POST'} {node.url}"

@@ -17,6 +17,7 @@ from ivr.model import (
     MenuNode,
     Node,
     NodeId,
+    OutsideNode,
     QueueNode,
     ReturnNode,
     Said,
@@ -67,8 +68,8 @@ def ways(node: Node) -> tuple[Way, ...]:
             return _fields(node, "open", "closed", "holiday", "closed_now")
         case SubFlowNode():
             return tuple(Way(f"outcomes.{outcome}", to) for outcome, to in node.outcomes.items())
-        case LookupNode() | HttpNode() | AuthenticateNode():
-            return _fields(node, "next", "on_none", "on_failed", "on_error")
+        case LookupNode() | HttpNode() | AuthenticateNode() | OutsideNode():
+            return _fields(node, "next", "on_none", "on_busy", "on_no_answer", "on_failed", "on_error")
         case QueueNode() | TransferNode() | CallbackNode() | VoicemailNode() | HangUpNode() | ReturnNode():
             return ()
 
@@ -113,6 +114,8 @@ def computed(node: Node) -> Iterator[tuple[str, Expression]]:
             yield from ((f"body.{name}", value) for name, value in (node.body or {}).items())
         case TransferNode():
             yield "agent", node.agent
+        case OutsideNode():
+            yield "number", node.number
         case _:
             pass
 

@@ -16,7 +16,7 @@ ways is one by key. So it waits for a bounded time, once a visit, and nothing of
 from dataclasses import replace
 from typing import assert_never
 
-from ivr import asking, world
+from ivr import asking, outside, world
 from ivr.model import (
     AskingNode,
     CollectNode,
@@ -25,6 +25,7 @@ from ivr.model import (
     LanguageChoiceNode,
     MenuNode,
     NodeId,
+    OutsideNode,
     SayNode,
     SubFlowNode,
     SurveyNode,
@@ -36,6 +37,7 @@ from ivr.turn import (
     Ask,
     Call,
     Cursor,
+    Dial,
     Digit,
     Exit,
     Facts,
@@ -49,6 +51,7 @@ from ivr.turn import (
     StopSaying,
     TimeIsUp,
     ToCallback,
+    ToOutside,
     ToQueue,
     ToVoicemail,
     Turn,
@@ -65,6 +68,7 @@ __all__ = [
     "Ask",
     "Call",
     "Cursor",
+    "Dial",
     "Digit",
     "Exit",
     "Facts",
@@ -78,6 +82,7 @@ __all__ = [
     "StopSaying",
     "TimeIsUp",
     "ToCallback",
+    "ToOutside",
     "ToQueue",
     "ToVoicemail",
     "Turn",
@@ -117,6 +122,8 @@ def step(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -> 
     to: NodeId | None = None
     if isinstance(node, SayNode):
         to = _say_heard(walk, node, heard)
+    elif isinstance(node, OutsideNode):
+        to = outside.hear(walk, node, heard)
     elif walk.asked_at is not None and isinstance(node, (LookupNode, HttpNode, AuthenticateNode)):
         to = _answer_awaited(walk, node, heard)
     elif isinstance(node, _ASKING):
@@ -132,7 +139,8 @@ def resume(flow: Flow, cursor: Cursor, facts: Facts, now: float) -> Turn:
     """The turn of a caller whom an earlier process of ours left here: what they were hearing begins again.
 
     What the world was asked is asked again, under the same number; but for what must not happen twice (an HTTP POST):
-    that is taken for an error. Whose PIN was being compared is asked for it again, for it is kept nowhere.
+    that is taken for an error. A phone outside is rung again. Whose PIN was being compared is asked for it again, for
+    it is kept nowhere.
     """
     current = _current(flow, cursor)
     if current is None:
@@ -150,7 +158,7 @@ def resume(flow: Flow, cursor: Cursor, facts: Facts, now: float) -> Turn:
         to = world.fail(walk, node, "restarted")
     elif isinstance(node, AuthenticateNode):
         to = asking.begin(walk, node)
-    elif isinstance(node, WorldNode):
+    elif isinstance(node, (LookupNode, HttpNode, OutsideNode)):
         walk.requests -= 1
         to = VISIT[type(node)](walk, node)
     if to is not None:

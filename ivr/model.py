@@ -280,6 +280,25 @@ class TransferNode:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideNode:
+    """The caller is connected with a phone outside, which rings for `ring_s`: a `number` in E.164 or an extension.
+
+    Who is talked with ends the flow. Nobody: `on_busy`, `on_no_answer`, and for all else, that it may not be dialed
+    among it, `on_failed`, which stands for the others where they are not written. The phone shows the site's number,
+    or the caller's (`shows_caller`). The talk is `recorded` unless the caller declined it.
+    """
+
+    number: Expression
+    on_failed: NodeId
+    on_busy: NodeId | None = None
+    on_no_answer: NodeId | None = None
+    announcement: tuple[Said, ...] = ()
+    ring_s: float = 30.0
+    shows_caller: bool = False
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackNode:
     """The caller is let go and keeps a place in `queue`; they are called back by its rules."""
 
@@ -301,7 +320,7 @@ class HangUpNode:
 # Nodes at which the caller is asked something; at all of them silence and wrong keys have an end.
 AskingNode = MenuNode | CollectNode | LanguageChoiceNode | ConsentNode | SurveyNode | AuthenticateNode
 WorldNode = LookupNode | HttpNode  # the world is asked, and the caller waits
-ListeningNode = SayNode | AskingNode | WorldNode
+ListeningNode = SayNode | AskingNode | WorldNode | OutsideNode
 WaitingNode = QueueNode | TransferNode | CallbackNode  # a person is behind it
 EndNode = WaitingNode | VoicemailNode | HangUpNode | ReturnNode
 PassingNode = LanguageNode | BranchNode | DecideNode | SetNode | RememberNode | ScheduleNode | SubFlowNode

@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from ivr.expression import Expression
-from ivr.model import CallbackNode, TransferNode, VoicemailNode
+from ivr.model import CallbackNode, OutsideNode, TransferNode, VoicemailNode
 from ivr.node_parts import expression, expressions, plain_id, prompts, timeout, tries
 from ivr.reading import Reader, shown
 from ivr.world import PLACE
@@ -12,6 +12,7 @@ from ivr.world_model import AuthenticateNode, HttpNode, Lookup, LookupNode, Reme
 
 WITHIN_S_MAX = 20.0
 AGENT_WAIT_S_MAX = 600.0
+RING_S_MIN, RING_S_MAX = 5.0, 120.0
 FRESH_S_MAX = 86_400.0
 REMEMBERED_S_MAX = 2 * 365 * 86_400.0
 PIN_DIGITS_MAX = 12
@@ -89,14 +90,29 @@ def read_authenticate(reader: Reader) -> AuthenticateNode:
     )
 
 
-def read_transfer(reader: Reader) -> TransferNode:
-    """The way to one agent."""
+def read_transfer(reader: Reader) -> TransferNode | OutsideNode:
+    """The way to one agent, or to a phone outside."""
+    if "number" in reader:
+        return _outside(reader)
     return TransferNode(
         queue=reader.text("queue"),
         agent=expression(reader, "agent"),
         wait_s=reader.number("wait_s", 30.0, 0.0, AGENT_WAIT_S_MAX),
         music_class=reader.optional_text("music_class"),
         announcement=prompts(reader, "announcement", ()),
+    )
+
+
+def _outside(reader: Reader) -> OutsideNode:
+    return OutsideNode(
+        number=expression(reader, "number"),
+        on_failed=reader.text("on_failed"),
+        on_busy=reader.optional_text("on_busy"),
+        on_no_answer=reader.optional_text("on_no_answer"),
+        announcement=prompts(reader, "announcement", ()),
+        ring_s=reader.number("ring_s", 30.0, RING_S_MIN, RING_S_MAX),
+        shows_caller=reader.flag("shows_caller", default=False),
+        recorded=reader.flag("recorded", default=False),
     )
 
 

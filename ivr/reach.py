@@ -22,6 +22,7 @@ from ivr.model import (
     LanguageChoiceNode,
     MenuNode,
     Node,
+    OutsideNode,
     Scale,
     SurveyNode,
 )
@@ -36,6 +37,7 @@ from ivr.turn import (
     PromptEnded,
     TimeIsUp,
     ToCallback,
+    ToOutside,
     ToQueue,
     ToVoicemail,
     Turn,
@@ -94,7 +96,7 @@ def _name(exit_: Exit) -> str:
     match exit_:
         case ToQueue(queue):
             return f"queue:{queue}"
-        case HangUp(end_state):
+        case HangUp(end_state) | ToOutside(end_state):
             return end_state
         case ToCallback(queue):
             return f"callback:{queue}"
@@ -124,8 +126,8 @@ def _answers(flow: Flow, cursor: Cursor) -> Iterator[Answered]:
     """What the world may answer, if it was asked; that it does not is silence."""
     if cursor.asked_at is not None:
         node = inside(flow, cursor.calls).nodes[cursor.node]
-        asked_who = isinstance(node, AuthenticateNode)
-        for outcome in ("verified", "wrong", "locked") if asked_who else ("found", "none"):
+        outcomes = {AuthenticateNode: ("verified", "wrong", "locked"), OutsideNode: ("answered", "busy", "no_answer")}
+        for outcome in outcomes.get(type(node), ("found", "none")):
             yield Answered(cursor.requests, outcome)
 
 

@@ -15,6 +15,7 @@ from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Silenc
 from ivr.turn import (
     Answered,
     Ask,
+    Dial,
     Digit,
     Facts,
     HangUp,
@@ -27,6 +28,7 @@ from ivr.turn import (
     StopSaying,
     TimeIsUp,
     ToCallback,
+    ToOutside,
     ToQueue,
     ToVoicemail,
     Turn,
@@ -175,7 +177,7 @@ class Player:
                     self.said_until = self.now + PROMPT_S * len(prompts)
                 case StopSaying():
                     self.said_until = None
-                case StartMusic() | StopMusic() | Ask():
+                case StartMusic() | StopMusic() | Ask() | Dial():
                     pass
                 case _:
                     assert_never(action)
@@ -193,7 +195,7 @@ class Player:
                 return f"callback:{queue}"
             case ToVoicemail():
                 return "voicemail"
-            case HangUp(end_state):
+            case HangUp(end_state) | ToOutside(end_state):
                 return end_state
             case None:
                 return IN_FLOW

@@ -62,7 +62,11 @@ class World:
 
 
 Step = Hears | Keys | Silence | World | HangsUp
-OUTCOMES = ("found", "none", "error", "verified", "wrong", "locked")
+OUTCOMES = (
+    *("found", "none", "error"),
+    *("verified", "wrong", "locked"),
+    *("answered", "busy", "no_answer", "failed"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,21 @@ class Ask:
     within_s: float
 
 
-Action = Say | StopSaying | StartMusic | StopMusic | Ask
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Ring a phone outside, the caller hearing that it rings; Answered tells the `request` how it went.
+
+    The outcome is answered, busy, no_answer or failed.
+    """
+
+    request: int
+    number: str
+    ring_s: float
+    shows_caller: bool
+    recorded: bool
+
+
+Action = Say | StopSaying | StartMusic | StopMusic | Ask | Dial
 
 
 # Notes: facts to remember
@@ -163,7 +177,7 @@ class Note(NamedTuple):
     consented {given, by} · survey_invited {survey, questions} · survey_answered {survey, question, scale, answer} ·
     survey_ended {survey, outcome, answered} · asked {request, what} · answered {request, what, outcome, why, took_s} ·
     identified {customer_id} · verified {customer_id, by} (pin or recalled). `why` is no_input or wrong_key; `what` is
-    lookup, http, pin or verified; see `world` for an answer's `why`. A node of a sub-flow is `flow/node`. The
+    lookup, http, pin, verified or transfer; see `world` for an answer's `why`. A node of a sub-flow is `flow/node`. The
     language is in the cursor.
     """
 
@@ -207,7 +221,14 @@ class HangUp:
     end_state: str
 
 
-Exit = ToQueue | ToCallback | ToVoicemail | HangUp
+@dataclass(frozen=True, slots=True)
+class ToOutside:
+    """The phone outside was answered: the caller talks there, and the contact ends with it."""
+
+    end_state: str = "transferred"
+
+
+Exit = ToQueue | ToCallback | ToOutside | ToVoicemail | HangUp
 
 
 @dataclass(frozen=True, slots=True)

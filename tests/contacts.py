@@ -10,16 +10,17 @@ from callcenter.contact.draft import Step
 from callcenter.contact.machine import advance, arrive
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.plan import HotlinePlan, Plan, QueuePlan
-from ivr.model import Flow, HangUpNode, MenuNode, QueueNode, SayNode
+from ivr.expression_text import parse_expression
+from ivr.model import Flow, HangUpNode, MenuNode, OutsideNode, QueueNode, SayNode
 from routing.model import Exit, ExitKind
 from routing.requirement import needing
 
-MENU, VIP, CLOSED = "0800000100", "0800000200", "0800000900"
+MENU, VIP, CLOSED, BRANCH = "0800000100", "0800000200", "0800000900", "0800000700"
 CALLER = "channel-1"
 AGENT = "agent01"
 ID = "01939c00-0000-7000-8000-000000000001"
 OFFER, OTHER_OFFER = f"{ID}.o1", f"{ID}.o2"
-CALLED = f"{ID}.c1"
+CALLED, PHONE = f"{ID}.c1", f"{ID}.x1"
 GOODBYE, VOICEMAIL, CALLBACK = Exit(ExitKind.GOODBYE), Exit(ExitKind.VOICEMAIL), Exit(ExitKind.CALLBACK)
 
 _MAIN = Flow(
@@ -44,19 +45,34 @@ _CLOSED = Flow(
     agent_node=None,
 )
 
+_BRANCH = Flow(
+    id="branch",
+    version="1",
+    start="office",
+    nodes={
+        "office": OutsideNode(
+            parse_expression("'+886212345678'"), on_failed="failed", on_busy="busy", ring_s=20.0, recorded=True
+        ),
+        "busy": SayNode(prompts=("busy",), next="failed"),
+        "failed": QueueNode(queue="product"),
+    },
+    agent_node="failed",
+)
+
 PLAN = Plan(
     site="test",
     hotlines={
         MENU: HotlinePlan(MENU, "main", None, "zh-TW"),
         VIP: HotlinePlan(VIP, None, "vip", "zh-TW"),
         CLOSED: HotlinePlan(CLOSED, "closed", None, "zh-TW"),
+        BRANCH: HotlinePlan(BRANCH, "branch", None, "zh-TW"),
     },
     queues={
         "product": QueuePlan("product", needing({"product": 1})),
         "orders": QueuePlan("orders", needing({"orders": 2}), "jazz", recording="never", wrap_up_s=0.0),
         "vip": QueuePlan("vip", needing({"vip": 3}), callback_key="*"),
     },
-    flows={"main": _MAIN, "closed": _CLOSED},
+    flows={"main": _MAIN, "closed": _CLOSED, "branch": _BRANCH},
     calendars={},
     tiers={"platinum": 0, "vip": 1, "standard": 2, "basic": 3},
     default_tier="basic",
@@ -124,6 +140,7 @@ HISTORIES: dict[Phase, tuple[str, tuple[sig.Signal, ...]]] = {
     Phase.CONNECTING: (VIP, RINGING),
     Phase.TALKING: (VIP, TALKING),
     Phase.HELD: (VIP, (*TALKING, sig.AgentHeld(OFFER))),
+    Phase.OUTSIDE: (BRANCH, (sig.OutsideAnswered(PHONE),)),
     Phase.GOODBYE: (VIP, (diverted(),)),
     Phase.CALLBACK: (VIP, PROMISED),
     Phase.DIALING: (VIP, DIALED),

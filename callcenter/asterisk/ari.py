@@ -152,6 +152,14 @@ class Ari:
         """Stop the music."""
         await self._ask("DELETE", _channel(channel_id) + "/moh", channel_id)
 
+    async def start_ringing(self, channel_id: str) -> None:
+        """Let the channel hear that a phone rings; answered or not."""
+        await self._ask("POST", _channel(channel_id) + "/ring", channel_id)
+
+    async def stop_ringing(self, channel_id: str) -> None:
+        """Stop that sound."""
+        await self._ask("DELETE", _channel(channel_id) + "/ring", channel_id)
+
     async def set_variables(self, channel_id: str, variables: Mapping[str, str]) -> None:
         """Set channel variables in one request (Asterisk ≥ 22.10); blocks while the channel plays."""
         body = _encode({"variables": variables})

@@ -13,6 +13,7 @@ from callcenter.asterisk.leases import Leases
 from callcenter.contact.commands import (
     CapLease,
     DialOut,
+    DialOutside,
     DropBridge,
     HangUp,
     HoldLease,
@@ -23,8 +24,10 @@ from callcenter.contact.commands import (
     SendToVoicemail,
     StartMusic,
     StartRecording,
+    StartRinging,
     StopMusic,
     StopRecording,
+    StopRinging,
     StopSaying,
     TakeCall,
     TelephonyCommand,
@@ -48,6 +51,7 @@ RING_GRACE_S = 2
 VARIABLES_SINCE = (22, 10)
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{2,14}")
+_OUTSIDE = re.compile(r"\+[1-9][0-9]{2,14}|[0-9]{2,8}")
 _DESK = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,250}")
 _UNSHOWABLE = re.compile(r'["<>\\\x00-\x1f\x7f]')
@@ -104,8 +108,14 @@ class Requests:
                 await self._ari.stop_music(channel_id)
             case RingDesk():
                 await self._ring(command)
+            case StartRinging(channel_id):
+                await self._ari.start_ringing(channel_id)
+            case StopRinging(channel_id):
+                await self._ari.stop_ringing(channel_id)
             case DialOut():
                 await self._dial(command)
+            case DialOutside():
+                await self._dial_outside(command)
             case HangUp(channel_id, reason):
                 self._leases.forget(channel_id)
                 await self._ari.hang_up(channel_id, reason=reason)
@@ -181,6 +191,20 @@ class Requests:
             timeout_s=math.ceil(command.ring_s),
             caller_id=f"<{_UNDIALABLE.sub('', command.shown)[:32]}>",
             variables=variables,
+        )
+
+    async def _dial_outside(self, command: DialOutside) -> None:
+        assert _OUTSIDE.fullmatch(command.number), "only a number in E.164 or an extension is dialed"
+        if self._trunk is None:
+            raise Unreachable("no trunk to call out by: CALLCENTER_TRUNK")
+        await self._ari.originate(
+            command.leg_id,
+            endpoint=dial_string(self._trunk, command.number),
+            app_args=f"outside,{command.contact_id}",
+            originator=command.caller_channel,
+            timeout_s=math.ceil(command.ring_s),
+            caller_id=f"<{_UNDIALABLE.sub('', command.shown)[:32]}>",
+            variables={"CC_CONTACT": command.contact_id, "CC_ROLE": "outside"},
         )
 
     async def _record(self, command: StartRecording) -> None:

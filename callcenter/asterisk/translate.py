@@ -1,7 +1,8 @@
 """ARI's events → signals in our words. The only file that knows both vocabularies.
 
-What tells who: only a caller's channel carries Asterisk's own id; the id of an agent's leg is `<contact_id>.o<n>`,
-that of a customer whom we called `<contact_id>.c<n>`, and once they picked up they are a caller like any other.
+What tells who: only a caller's channel carries Asterisk's own id; the id of an agent's leg is `<contact_id>.o<n>`, that
+of a phone outside `<contact_id>.x<n>`, that of a customer whom we called `<contact_id>.c<n>`, and once they picked up
+they are a caller like any other.
 
 What tells why a caller left: a hang-up is announced by ChannelHangupRequest before StasisEnd, `soft` when we asked for
 it; a StasisEnd without it means that the dialplan took the caller (the lease lapsed, or we sent them there).
@@ -22,6 +23,8 @@ from callcenter.contact.signals import (
     CustomerAnswered,
     CustomerLegEnded,
     DigitPressed,
+    OutsideAnswered,
+    OutsideLegEnded,
     PromptEnded,
     Signal,
 )
@@ -45,6 +48,7 @@ HANG_UPS_MAX = 10_000
 
 _OURS = re.compile(r"[0-9a-f-]{36}\.[a-z]\d+")
 _LEG = re.compile(r"[0-9a-f-]{36}\.o\d+")
+_OUTSIDE = re.compile(r"[0-9a-f-]{36}\.x\d+")
 _CALLED = re.compile(r"[0-9a-f-]{36}\.c\d+")
 
 
@@ -85,6 +89,11 @@ def is_leg(channel_id: str) -> bool:
     return _LEG.fullmatch(channel_id) is not None
 
 
+def is_outside(channel_id: str) -> bool:
+    """Whether this is the leg of a phone outside, by the id we gave it."""
+    return _OUTSIDE.fullmatch(channel_id) is not None
+
+
 def is_called(channel_id: str) -> bool:
     """Whether this is the leg of a customer whom we called, by the id we gave it."""
     return _CALLED.fullmatch(channel_id) is not None
@@ -114,7 +123,7 @@ class Translator:
                 return self._destroyed(event)
             case ari.Dial(peer=peer, dialstatus="RINGING" | "PROGRESS") if is_leg(peer.id):
                 return Addressed(peer.id, AgentRinging(peer.id))
-            case ari.ChannelDtmfReceived(channel=channel) if not is_leg(channel.id):
+            case ari.ChannelDtmfReceived(channel=channel) if not _serves(channel.id):
                 return Addressed(channel.id, DigitPressed(event.digit))
             case ari.PlaybackFinished(playback=playback):
                 return Addressed(playback.id, PromptEnded(playback.id, failed=playback.state == "failed"))
@@ -127,7 +136,7 @@ class Translator:
 
     def _announced(self, event: ari.ChannelHangupRequest) -> None:
         channel_id = event.channel.id
-        if is_leg(channel_id) or len(self._hang_ups) >= HANG_UPS_MAX:
+        if _serves(channel_id) or len(self._hang_ups) >= HANG_UPS_MAX:
             return
         # The cause of a soft hang-up is a flag of Asterisk's own (32), not Q.850.
         signal = CallerLeft("system") if event.soft else CallerLeft("caller", cause=event.cause or 0)
@@ -137,19 +146,28 @@ class Translator:
         channel_id, cause, sip = event.channel.id, event.cause, event.tech_cause or 0
         if is_leg(channel_id):
             return Addressed(channel_id, AgentLegEnded(channel_id, cause, sip))
+        if is_outside(channel_id):
+            return Addressed(channel_id, OutsideLegEnded(channel_id, cause, sip))
         if is_called(channel_id):
             self._hang_ups.pop(channel_id, None)  # who never picked up leaves no Stasis
             return Addressed(channel_id, CustomerLegEnded(channel_id, cause, sip))
         return None
 
     def _left(self, channel_id: str) -> LeftStasis | None:
-        if is_leg(channel_id):
+        if _serves(channel_id):
             return None  # ChannelDestroyed follows and knows the cause
         return LeftStasis(channel_id, self._hang_ups.pop(channel_id, CallerLeft("fallback")))
 
 
+def _serves(channel_id: str) -> bool:
+    """Whether this is the leg of somebody whom the caller is to talk with."""
+    return is_leg(channel_id) or is_outside(channel_id)
+
+
 def _entered(event: ari.StasisStart) -> Heard:
     channel = event.channel
+    if is_outside(channel.id):
+        return Addressed(channel.id, OutsideAnswered(channel.id))
     if is_leg(channel.id):
         return Addressed(channel.id, AgentAnswered(channel.id))
     if is_called(channel.id) and event.args[:1] == ["customer"]:  # else they come back from the fallback

@@ -1,12 +1,13 @@
 """Calls that we make: site.toml's dial_out, and how a queue calls its customers back."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from callcenter.config.fields import SPAN_S_MAX
 from callcenter.config.model import Queue
-from callcenter.contact.dial_policy import DialPolicy
-from ivr.model import CallbackNode, Flow
+from callcenter.contact.dial_policy import DialPolicy, why_no_transfer
+from ivr.expression import Literal, as_text
+from ivr.model import CallbackNode, Flow, OutsideNode
 from ivr.reading import Reader, shown
 from routing.model import CallbackMode, CallbackRules
 
@@ -15,8 +16,10 @@ ATTEMPTS_MAX = 20
 EXPIRES_S_MAX = 2 * 86_400.0  # reports look so far back from a talk to the arrival (db/reports.py)
 
 _BEGINNING = re.compile(r"\+[1-9][0-9]{0,14}")
+_EXTENSION = re.compile(r"[0-9]{1,8}")
 _SHOWN = re.compile(r"\+?[0-9]{2,20}")
 _KEY = re.compile(r"[0-9*#]")
+_NO_POLICY = "site.toml has no dial_out: which numbers may be dialed"
 _USUAL = CallbackRules()
 
 
@@ -30,7 +33,11 @@ def read_dial_out(reader: Reader) -> DialPolicy | None:
         refuse=_beginnings(table, "refuse", ()),
         caller_id=table.text("caller_id", ""),
         ring_s=table.number("ring_s", 30.0, RING_S_MIN, RING_S_MAX),
+        extensions=table.texts("extensions", ()),
     )
+    for each in policy.extensions:
+        if not _EXTENSION.fullmatch(each):
+            table.wrong("extensions", f"{shown(each)} begins no extension; write up to 8 digits")
     if policy.caller_id and not _SHOWN.fullmatch(policy.caller_id):
         table.wrong("caller_id", f"must be a number, which customers see and may call, not {shown(policy.caller_id)}")
     table.close()
@@ -68,14 +75,28 @@ def read_callback(reader: Reader) -> tuple[CallbackRules, str | None]:
 
 
 def mistakes(queues: Mapping[str, Queue], flows: Mapping[str, Flow], dial_out: DialPolicy | None) -> list[str]:
-    """Who promises to call must know what may be dialed."""
-    if dial_out is not None:
-        return []
-    promising = [f"queues.{name}" for name, queue in queues.items() if queue.calls_back]
-    promising += [
-        f"flows.{name}.nodes.{node_id}"
-        for name, flow in flows.items()
-        for node_id, node in flow.nodes.items()
-        if isinstance(node, CallbackNode)
+    """Who promises to call, or connects callers with phones outside, must know what may be dialed."""
+    nodes = [
+        (f"flows.{name}.nodes.{node_id}", node) for name, flow in flows.items() for node_id, node in flow.nodes.items()
     ]
-    return [f"{path}: calls back, and site.toml has no dial_out: which numbers may be dialed" for path in promising]
+    found = [
+        mistake for at, node in nodes if isinstance(node, OutsideNode) for mistake in _undialable(at, node, dial_out)
+    ]
+    if dial_out is not None:
+        return found
+    promising = [f"queues.{name}" for name, queue in queues.items() if queue.calls_back]
+    promising += [at for at, node in nodes if isinstance(node, CallbackNode)]
+    return [*found, *(f"{path}: calls back, and {_NO_POLICY}" for path in promising)]
+
+
+def _undialable(at: str, node: OutsideNode, dial_out: DialPolicy | None) -> Iterator[str]:
+    """Why a caller could never be connected: nothing may be dialed, or not the number that is written there."""
+    if dial_out is None:
+        yield f"{at}: transfers to a phone, and {_NO_POLICY}"
+    elif isinstance(node.number.root, Literal):
+        number = as_text(node.number.root.value)
+        why = why_no_transfer(dial_out, number)
+        if why == "not_allowed":
+            yield f"{at}.number: {shown(number)} may not be dialed by dial_out in site.toml"
+        elif why is not None:
+            yield f"{at}.number: {shown(number)} is neither +, the country and a number, nor an extension"

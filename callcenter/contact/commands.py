@@ -71,6 +71,20 @@ class StopMusic:
 
 
 @dataclass(frozen=True, slots=True)
+class StartRinging:
+    """Let one caller hear that a phone rings, until StopRinging."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRinging:
+    """Stop that sound."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RingDesk:
     """Ring the phone of an agent's desk; `leg_id` becomes the channel's id. Answers AgentRinging/Answered/LegEnded.
 
@@ -101,6 +115,22 @@ class DialOut:
     number: str
     shown: str
     dialed: str
+    ring_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DialOutside:
+    """Ring a phone outside by the trunk; `leg_id` becomes the channel's id. Answers OutsideAnswered or OutsideLegEnded.
+
+    `number` is E.164 or an extension, and was allowed; `shown` is what the phone shows. `caller_channel` lends its
+    codecs and linkage.
+    """
+
+    leg_id: str
+    contact_id: str
+    caller_channel: str
+    number: str
+    shown: str
     ring_s: float
 
 
@@ -171,8 +201,11 @@ TelephonyCommand = (
     | StopSaying
     | StartMusic
     | StopMusic
+    | StartRinging
+    | StopRinging
     | RingDesk
     | DialOut
+    | DialOutside
     | HangUp
     | Join
     | DropBridge
@@ -284,7 +317,7 @@ def lanes(command: TelephonyCommand) -> tuple[str, ...]:
             return (bridge_id, *channel_ids)
         case DropBridge(bridge_id):
             return (bridge_id,)
-        case RingDesk(leg_id) | DialOut(leg_id):
+        case RingDesk(leg_id) | DialOut(leg_id) | DialOutside(leg_id):
             return (leg_id,)
         case StopSaying(channel_id) | Say(channel_id):
             return (channel_id,)
@@ -304,7 +337,7 @@ def subject(command: TelephonyCommand) -> str:
             return playback_id
         case StartRecording(recording_id) | StopRecording(recording_id):
             return recording_id
-        case RingDesk(leg_id) | DialOut(leg_id):
+        case RingDesk(leg_id) | DialOut(leg_id) | DialOutside(leg_id):
             return leg_id
         case Join(bridge_id) | DropBridge(bridge_id):
             return bridge_id

@@ -38,6 +38,14 @@ from callcenter.contact.ivr_events import (
     SurveyEnded,
     SurveyInvited,
 )
+from callcenter.contact.outside_events import (
+    TransferAnswered,
+    TransferDialed,
+    TransferEnded,
+    TransferEvent,
+    TransferFailed,
+    TransferRefused,
+)
 from callcenter.contact.queue_events import (
     QueueEntered,
     QueueEstimated,
@@ -98,6 +106,12 @@ __all__ = [
     "SurveyInvited",
     "TalkEnded",
     "TalkStarted",
+    "TransferAnswered",
+    "TransferDialed",
+    "TransferEnded",
+    "TransferEvent",
+    "TransferFailed",
+    "TransferRefused",
     "WrapUpEnded",
     "WrapUpStarted",
 ]
@@ -309,6 +323,7 @@ ContactEvent = (
     | OfferRinging
     | OfferSettled
     | CallbackEvent
+    | TransferEvent
     | TalkStarted
     | RecordingStarted
     | RecordingStopped

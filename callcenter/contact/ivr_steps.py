@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from callcenter.contact import commands as ask
-from callcenter.contact import exit_steps
+from callcenter.contact import exit_steps, outside_steps
 from callcenter.contact import ivr_events as ev
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft
@@ -74,13 +74,35 @@ def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
     flow = draft.plan.flows.get(cursor.flow) if cursor is not None else None
     if cursor is not None and flow is not None:
         draft.remember(*map(_event, interpreter.leave(flow, cursor, _facts(draft), draft.now)))
+    outside_steps.let_go(draft, "caller_gone")
     _leave(draft, "caller_left")
     draft.caller_gave_up(signal, "abandoned_ivr")
     draft.close()
 
 
-def say_failed(draft: Draft, signal: sig.CommandFailed) -> None:
-    """A prompt that can't be played must not strand the caller: the flow goes on as if it had been said."""
+def outside_answered(draft: Draft, signal: sig.OutsideAnswered) -> None:
+    """The phone outside that the flow has ring was picked up."""
+    outside = draft.contact.outside
+    if outside is None or outside.leg_id != signal.leg_id:
+        outside_steps.release_late_leg(draft, signal)
+    else:
+        _turn(draft, ivr.Answered(outside.request, "answered"))
+
+
+def outside_not_reached(draft: Draft, signal: sig.OutsideLegEnded) -> None:
+    """It was busy, rang out, or could not be reached: the flow goes on."""
+    outside = draft.contact.outside
+    if outside is not None and outside.leg_id == signal.leg_id:
+        told = outside_steps.failed(draft, outside_steps.outcome_of(signal), signal.cause, signal.sip)
+        _turn(draft, ivr.Answered(outside.request, told))
+
+
+def command_failed(draft: Draft, signal: sig.CommandFailed) -> None:
+    """What can't be played or dialed must not strand the caller: the flow goes on as if it had been said, or failed."""
+    outside = draft.contact.outside
+    if signal.command == "DialOutside" and outside is not None and outside.leg_id == signal.resource_id:
+        outside_steps.failed(draft, "unreachable" if signal.reason == "unreachable" else "failed")
+        _turn(draft, ivr.Answered(outside.request, "failed"))
     if signal.command == "Say" and not signal.gone and signal.resource_id == draft.contact.playback_id:
         draft.become(playback_id=None)
         _turn(draft, ivr.PromptEnded())
@@ -93,6 +115,7 @@ def resume(draft: Draft) -> None:
         return
     draft.stop_saying()
     stop_music(draft)
+    outside_steps.let_go(draft, "restarted")
     flow = draft.plan.flows.get(cursor.flow)
     if flow is None:
         _flow_gone(draft, cursor)
@@ -158,8 +181,17 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
     if turn.cursor.language != draft.contact.language:
         draft.become(language=turn.cursor.language)
         draft.remember(ev.LanguageChosen(language=turn.cursor.language))
+    refused = ""
     for action in turn.actions:
-        _act(draft, action)
+        if isinstance(action, ivr.Dial):
+            refused = outside_steps.dial(draft, action) or ""
+        else:
+            _act(draft, action)
+    if not (turn.cursor.asked_at is not None or isinstance(turn.exit, ivr.ToOutside)):
+        outside_steps.let_go(draft, "no_answer")  # the flow waits for it no longer
+    if refused:
+        _turn(draft, ivr.Answered(turn.cursor.requests, "failed", why=refused))
+        return
     match turn.exit:
         case ivr.ToQueue(queue, music_class, announcement, agent, agent_wait_s):
             _leave(draft, "queue")
@@ -170,6 +202,9 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
             _leave(draft, "callback")
             draft.stop_saying()
             exit_steps.call_back(draft, queue)
+        case ivr.ToOutside():
+            _leave(draft, "transfer")
+            outside_steps.join(draft)
         case ivr.ToVoicemail():
             _leave(draft, "voicemail")
             exit_steps.take_a_message(draft)
@@ -192,7 +227,7 @@ def _remember_proof(draft: Draft, turn: ivr.Turn) -> None:
         draft.become(verified_by=None)
 
 
-def _act(draft: Draft, action: ivr.Action) -> None:
+def _act(draft: Draft, action: ivr.Say | ivr.StopSaying | ivr.StartMusic | ivr.StopMusic | ivr.Ask) -> None:
     match action:
         case ivr.Say(prompts, language):
             stop_music(draft)

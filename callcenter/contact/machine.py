@@ -2,7 +2,8 @@
 
 Theory. A contact lives through ivr, queued, connecting (phones ring), talking, held, wrap-up, ended; whom no queue
 serves hears a goodbye. Who is promised a callback hears so (goodbye), waits without being on the line (callback, or
-connecting while an agent is asked), and is dialed (dialing); `callback_steps` has the theory of that.
+connecting while an agent is asked), and is dialed (dialing); `callback_steps` has the theory of that. A flow may lead
+to a phone outside (outside): `outside_steps`.
 
 Signals come from two sides that do not know each other: Asterisk (the caller's and the agents' legs) and the floor
 (offers, steps, ways out, wrap-up). They cross on the way, so most phases hear things that were true a millisecond ago.
@@ -26,6 +27,7 @@ from callcenter.contact import (
     exit_steps,
     ivr_steps,
     offer_steps,
+    outside_steps,
     queue_steps,
     talk_steps,
 )
@@ -68,9 +70,11 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_IVR, sig.CallerLeft): ivr_steps.caller_left,
     (_IVR, sig.DigitPressed): ivr_steps.digit_pressed,
     (_IVR, sig.PromptEnded): ivr_steps.prompt_ended,
-    (_IVR, sig.CommandFailed): ivr_steps.say_failed,
+    (_IVR, sig.CommandFailed): ivr_steps.command_failed,
     (_IVR, sig.TimerDue): ivr_steps.time_is_up,
     (_IVR, sig.WorldAnswered): ivr_steps.world_answered,
+    (_IVR, sig.OutsideAnswered): ivr_steps.outside_answered,
+    (_IVR, sig.OutsideLegEnded): ivr_steps.outside_not_reached,
     (_QUEUED, sig.CallerLeft): queue_steps.caller_left,
     (_QUEUED, sig.DigitPressed): exit_steps.key_pressed,
     (_QUEUED, sig.PromptEnded): queue_steps.prompt_ended,
@@ -140,6 +144,17 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_HELD, sig.TimerDue): _STALE_TIMER,
     (_HELD, sig.CustomerAnswered): _TOLD_TWICE,
     (_HELD, sig.CustomerLegEnded): _TOLD_TWICE,
+}
+
+# The caller talks with a phone outside, to which their flow has led them.
+_OUTSIDE_TALK: Mapping[type[sig.Signal], Cell] = {
+    sig.CallerLeft: outside_steps.caller_left,
+    sig.OutsideLegEnded: outside_steps.outside_left,
+    sig.LegsApart: outside_steps.join_again,
+    sig.CommandFailed: outside_steps.command_failed,
+    sig.DigitPressed: Race("keys pressed while talking are for the other's ear"),
+    sig.PromptEnded: _LATE_PROMPT,
+    sig.TimerDue: _STALE_TIMER,
 }
 
 # Nobody is on the line: the customer is to be called back, or their phone rings.
@@ -219,10 +234,13 @@ TABLE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     **_ON_THE_LINE,
     **{(phase, heard): cell for phase in (_CALLBACK, _DIALING) for heard, cell in _NOBODY_ON_THE_LINE.items()},
     **_AWAY,
+    **{(Phase.OUTSIDE, heard): cell for heard, cell in _OUTSIDE_TALK.items()},
+    **{(phase, sig.OutsideAnswered): outside_steps.release_late_leg for phase in Phase if phase is not _IVR},
+    **{(phase, sig.OutsideLegEnded): _OUR_HANG_UP for phase in Phase if phase not in {_IVR, Phase.OUTSIDE}},
     **{(_GOODBYE, heard): cell for heard, cell in _GOING.items()},
     **{(phase, heard): cell for phase in (_WRAP_UP, _ENDED) for heard, cell in _NOBODY_LEFT.items()},
     **{(phase, sig.WorldAnswered): _ANSWER_AFTER_FLOW for phase in Phase if phase is not _IVR},
-    **{(phase, sig.WaitTold): _CROSSED_ESTIMATE for phase in Phase if phase not in {_IVR, _QUEUED}},
+    **{(phase, sig.WaitTold): _CROSSED_ESTIMATE for phase in Phase if phase not in {_IVR, _QUEUED, Phase.OUTSIDE}},
     (_WRAP_UP, sig.WrapUpOver): talk_steps.wrap_up_over,
     (_ENDED, sig.WrapUpOver): Race("the contact failed and was closed while its agent wrapped up"),
 }
@@ -319,7 +337,7 @@ def resume(contact: Contact, plan: Plan, now: float) -> Step:
         case Phase.WRAP_UP:
             assert contact.agent_id is not None
             talk_steps.wrap_up_over(draft, sig.WrapUpOver(contact.agent_id))
-        case Phase.TALKING | Phase.HELD | Phase.ENDED:
+        case Phase.TALKING | Phase.HELD | Phase.OUTSIDE | Phase.ENDED:
             pass
     if draft.contact.phase in {Phase.IVR, Phase.QUEUED, Phase.GOODBYE}:
         draft.ask(ask.HoldLease(contact.channel_id))
@@ -353,6 +371,7 @@ def fail(contact: Contact, reason: str, plan: Plan, now: float) -> Step:
         draft.ask(ask.LeaveQueue(contact.contact_id))
     if contact.phase is Phase.DIALING:
         callback_steps.give_up(draft)
+    outside_steps.give_up(draft)
     parted = contact.talk is not None
     if contact.talk is not None:
         draft.ask(ask.HangUp(contact.talk.leg_id))

@@ -17,6 +17,7 @@ class Phase(StrEnum):
     CONNECTING = "connecting"
     TALKING = "talking"
     HELD = "held"
+    OUTSIDE = "outside"
     GOODBYE = "goodbye"
     CALLBACK = "callback"
     DIALING = "dialing"
@@ -66,6 +67,23 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """A phone outside that rings for the caller, by a flow's `request`; once they talk there is a bridge.
+
+    `recorded`: the talk is to be, under `recording_id`.
+    """
+
+    leg_id: str
+    number: str
+    request: int
+    dialed_at: float
+    recorded: bool = False
+    bridge_id: str | None = None
+    joined_at: float | None = None
+    recording_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """One continuous visit of one customer. Instants are seconds since the epoch, durations seconds.
 
@@ -82,6 +100,7 @@ class Contact:
     promise to call back on, for good unless the contact moves to another queue; `channel_id` then is the leg of the
     caller as they hear the promise, empty while nobody is on the line, and the leg that we dialed once they pick up.
     `last_at` is the instant of its last event: nothing that comes after it happened earlier.
+    `outside` is the phone that a flow has ring for them, or with which they talk.
     """
 
     contact_id: str
@@ -130,6 +149,7 @@ class Contact:
     verified_by: str | None = None
     callback: Callback | None = None
     last_at: float = 0.0
+    outside: Outside | None = None
     told: Told | None = None
     times_told: int = 0
 

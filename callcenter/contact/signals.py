@@ -1,8 +1,8 @@
 """What can happen to a contact: the machine's whole input, in our words.
 
-Resource ids are ours and tell who they belong to: `<contact_id>.o3` is the third offer *and* the channel
-of the agent's leg it rings; `.c1` is the leg of a customer whom we called, `.b1` a bridge, `.p7` a playback, `.r1` a
-recording. Only the caller's inbound channel carries Asterisk's own id.
+Resource ids are ours and tell who they belong to: `<contact_id>.o3` is the third offer *and* the channel of the agent's
+leg it rings; `.c1` is the leg of a customer whom we called, `.x1` that of a phone outside, `.b1` a bridge, `.p7` a
+playback, `.r1` a recording. Only the caller's inbound channel carries Asterisk's own id.
 """
 
 from collections.abc import Mapping
@@ -187,6 +187,22 @@ class CustomerLegEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideAnswered:
+    """The phone outside was picked up."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideLegEnded:
+    """The leg of the phone outside ended, answered or not. `cause` Q.850, `sip` status."""
+
+    leg_id: str
+    cause: int = 0
+    sip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRinging:
     """The agent's phone rings (180 or 183)."""
 
@@ -267,6 +283,8 @@ Signal = (
     | CallbackOver
     | CustomerAnswered
     | CustomerLegEnded
+    | OutsideAnswered
+    | OutsideLegEnded
     | AgentRinging
     | AgentAnswered
     | AgentLegEnded

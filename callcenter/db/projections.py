@@ -132,6 +132,7 @@ class Fact:
 DECODERS: Mapping[str, "msgspec.json.Decoder[Body]"] = {
     body.type: msgspec.json.Decoder(body) for body in get_args(ContactEvent)
 }
+KINDS = ("ivr", "queue", "callback", "ring", "hold", "talk", "transfer", "wrap_up")
 AGENT_CHANGED = "agent.changed"
 AGENT_DECODER = msgspec.json.Decoder(AgentChanged)
 
@@ -259,8 +260,13 @@ def _started(body: happened.ContactStarted, contact_id: str, node: str, seq: int
     )
 
 
-def _ivr_entered(total: Fold, _: happened.IvrEntered, at: float) -> None:
-    total.begin("ivr", at)
+def _begins(kind: str) -> Callable[[Fold, Body, float], None]:
+    """A segment that nothing else is said of begins."""
+    return lambda total, _, at: total.begin(kind, at)
+
+
+def _ends(kind: str, outcome: str) -> Callable[[Fold, Body, float], None]:
+    return lambda total, _, at: total.end(kind, at, outcome)
 
 
 def _language_chosen(total: Fold, body: happened.LanguageChosen, _at: float) -> None:
@@ -297,10 +303,6 @@ def _queue_left(total: Fold, body: happened.QueueLeft, at: float) -> None:
 
 def _callback_waiting(total: Fold, body: happened.CallbackWaiting, at: float) -> None:
     total.begin("callback", at, queue=body.queue)
-
-
-def _callback_answered(total: Fold, _: happened.CallbackAnswered, at: float) -> None:
-    total.end("callback", at, "answered")
 
 
 def _callback_over(total: Fold, body: happened.CallbackOver, at: float) -> None:
@@ -354,7 +356,7 @@ def _recording_failed(total: Fold, body: happened.RecordingFailed, _at: float) -
 
 
 def _contact_ended(total: Fold, body: happened.ContactEnded, at: float) -> None:
-    for kind in ("ivr", "queue", "callback", "ring", "hold", "talk", "wrap_up"):  # what nothing else ended, ends here
+    for kind in KINDS:  # what nothing else ended, ends here
         total.end(kind, at, body.end_state)
     total.set(
         ended_at=at if total["ended_at"] is None else total["ended_at"],
@@ -369,7 +371,7 @@ def _contact_ended(total: Fold, body: happened.ContactEnded, at: float) -> None:
 
 
 CHANGES: Mapping[type[Body], Callable[[Fold, Any, float], None]] = {
-    happened.IvrEntered: _ivr_entered,
+    happened.IvrEntered: _begins("ivr"),
     happened.LanguageChosen: _language_chosen,
     happened.CustomerVerified: _customer_verified,
     happened.IvrLeft: _ivr_left,
@@ -378,8 +380,10 @@ CHANGES: Mapping[type[Body], Callable[[Fold, Any, float], None]] = {
     happened.OfferSettled: _offer_settled,
     happened.QueueLeft: _queue_left,
     happened.CallbackWaiting: _callback_waiting,
-    happened.CallbackAnswered: _callback_answered,
+    happened.CallbackAnswered: _ends("callback", "answered"),
     happened.CallbackOver: _callback_over,
+    happened.TransferAnswered: _begins("transfer"),
+    happened.TransferEnded: _ends("transfer", "ended"),
     happened.TalkStarted: _talk_started,
     happened.HoldStarted: _hold_started,
     happened.HoldEnded: _hold_ended,

@@ -20,11 +20,13 @@ from routing.model import Exit, ExitKind
 from tests.contacts import (
     AGENT,
     AGENT_WAITS,
+    BRANCH,
     CALLBACK,
     DIALED,
     GOODBYE,
     ID,
     MENU,
+    PHONE,
     PLAN,
     PROMISED,
     VIP,
@@ -48,8 +50,11 @@ EXITS = st.sampled_from(
 )
 LEGS = st.sampled_from([f"{ID}.o{n}" for n in range(1, 4)])
 PLAYBACKS = st.sampled_from([f"{ID}.p{n}" for n in range(1, 5)])
+PHONES = st.sampled_from([PHONE, f"{ID}.x2"])
 CALLED = st.sampled_from([f"{ID}.c{n}" for n in range(1, 3)])
-COMMANDS = st.sampled_from(["Say", "RingDesk", "DialOut", "Join", "StartRecording", "StartMusic", "TakeCall"])
+COMMANDS = st.sampled_from(
+    ["Say", "RingDesk", "DialOut", "DialOutside", "Join", "StartRecording", "StartMusic", "TakeCall"]
+)
 
 SIGNALS: st.SearchStrategy[sig.Signal] = st.one_of(
     st.builds(sig.CallerLeft, st.sampled_from(["caller", "system", "fallback"]), st.integers(0, 127)),
@@ -64,7 +69,7 @@ SIGNALS: st.SearchStrategy[sig.Signal] = st.one_of(
     st.builds(
         sig.CommandFailed,
         COMMANDS,
-        st.one_of(LEGS, CALLED, PLAYBACKS, st.just(f"{ID}.b1")),
+        st.one_of(LEGS, CALLED, PLAYBACKS, PHONES, st.just(f"{ID}.b1")),
         st.just("?"),
         st.booleans(),
     ),
@@ -86,7 +91,14 @@ TOLD = st.builds(
     lambda position, one, two: Told(position, *sorted((one, two))) if one and two else Told(position, None, None),
     *(st.integers(1, 9), WAITS, WAITS),
 )
-SIGNALS = st.one_of(SIGNALS, SIGNALS, st.builds(sig.WaitTold, st.none() | TOLD, st.none() | st.just("overtaken")))
+OUTSIDE: st.SearchStrategy[sig.Signal] = st.one_of(
+    st.builds(sig.OutsideAnswered, PHONES),
+    st.builds(sig.OutsideLegEnded, PHONES, st.sampled_from([0, 16, 17, 19, 21]), st.sampled_from([0, 480, 486])),
+    st.builds(sig.LegsApart, PHONES),
+)
+SIGNALS = st.one_of(
+    SIGNALS, SIGNALS, OUTSIDE, st.builds(sig.WaitTold, st.none() | TOLD, st.none() | st.just("overtaken"))
+)
 
 E = TypeVar("E")
 C = TypeVar("C")
@@ -129,7 +141,7 @@ class History:
 BEGINNINGS: list[tuple[sig.Signal, ...]] = [(), (), PROMISED, DIALED, AGENT_WAITS]
 histories = st.builds(
     lambda hotline, first, rest: History.of(hotline, [*first, *rest]),
-    st.sampled_from([MENU, VIP]),
+    st.sampled_from([MENU, VIP, VIP, BRANCH]),
     st.sampled_from(BEGINNINGS),
     st.lists(SIGNALS, max_size=40),
 )
@@ -194,6 +206,22 @@ def test_a_phone_that_was_rung_is_answered_let_go_or_has_ended_by_itself(history
         ended = {each.leg_id for each in history.heard if isinstance(each, sig.AgentLegEnded)}
         failed = {each.resource_id for each in history.heard if isinstance(each, sig.CommandFailed)}
         assert rung <= joined | let_go | ended | failed
+
+
+@given(histories)
+def test_a_phone_outside_is_talked_with_by_a_caller_on_the_line_or_let_go(history: History) -> None:
+    contact = history.made[-1].contact
+    rung = {command.leg_id for command in history.asked(ask.DialOutside)}
+    let_go = {command.channel_id for command in history.asked(ask.HangUp)}
+    ended = {each.leg_id for each in history.heard if isinstance(each, sig.OutsideLegEnded)}
+    failed = {each.resource_id for each in history.heard if isinstance(each, sig.CommandFailed)}
+    if contact.outside is None:
+        assert rung <= let_go | ended | failed
+    else:
+        assert contact.channel_id
+        assert contact.phase is (Phase.IVR if contact.outside.joined_at is None else Phase.OUTSIDE)
+    dialed, settled = len(history.events(ev.TransferDialed)), history.events(ev.TransferFailed)
+    assert dialed == len(settled) + len(history.events(ev.TransferEnded)) + (contact.outside is not None)
 
 
 @given(histories)

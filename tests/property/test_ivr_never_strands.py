@@ -20,7 +20,6 @@ from ivr.interpreter import (
     Cursor,
     Digit,
     Facts,
-    HangUp,
     Input,
     PromptEnded,
     Say,
@@ -28,9 +27,6 @@ from ivr.interpreter import (
     StopMusic,
     StopSaying,
     TimeIsUp,
-    ToCallback,
-    ToQueue,
-    ToVoicemail,
     Turn,
     enter,
     resume,
@@ -53,6 +49,7 @@ from ivr.model import (
     MenuNode,
     Node,
     NodeId,
+    OutsideNode,
     Question,
     QueueNode,
     ReturnNode,
@@ -70,6 +67,7 @@ from ivr.model import (
 )
 from ivr.speech import SPEAKERS, Style
 from ivr.sub_flows import link
+from ivr.walk import inside
 from ivr.world import QUIET_S
 from ivr.world_model import AuthenticateNode, HttpNode, Lookup, LookupNode, RememberNode
 
@@ -148,6 +146,14 @@ requested = st.builds(
     body=st.sampled_from([None, {"n": parse_expression("count")}]),
     **waits,
 )
+outside = st.builds(
+    OutsideNode,
+    st.sampled_from([parse_expression("code"), parse_expression("'+886212345678'")]),
+    node_ids,
+    st.none() | node_ids,
+    st.none() | node_ids,
+    prompts,
+)
 asked_who = st.builds(
     AuthenticateNode,
     prompts,
@@ -206,6 +212,7 @@ nodes: st.SearchStrategy[Node] = st.one_of(
     asked_who,
     st.builds(QueueNode, st.just("orders"), announcement=prompts),
     st.builds(TransferNode, st.just("orders"), st.just(parse_expression("word"))),
+    outside,
     st.just(CallbackNode("orders")),
     st.just(VoicemailNode()),
     st.builds(HangUpNode, st.sampled_from(END_STATES)),
@@ -240,6 +247,8 @@ def onward(node: Node, later: Callable[[], NodeId]) -> Node:  # noqa: C901, PLR0
             return replace(node, next=later(), on_none=node.on_none and later(), on_error=later())
         case AuthenticateNode():
             return replace(node, next=later(), on_failed=later(), on_error=later())
+        case OutsideNode():
+            return replace(node, on_failed=later(), on_busy=node.on_busy and later(), on_no_answer=None)
         case SubFlowNode():
             return replace(node, outcomes={"done": later()})
         case QueueNode() | TransferNode() | CallbackNode() | VoicemailNode() | HangUpNode() | ReturnNode():
@@ -302,7 +311,7 @@ VALUES: tuple[dict[str, Value], ...] = (
     {"total": "many"},
     {"a.b": "x" * 999},
 )
-OUTCOMES = ("found", "none", "verified", "wrong", "locked", "error", "?")
+OUTCOMES = ("found", "none", "verified", "wrong", "locked", "error", "?", "answered", "busy", "no_answer")
 answers = st.builds(Answered, st.integers(0, 4), st.sampled_from(OUTCOMES), st.sampled_from(VALUES))
 inputs: st.SearchStrategy[Input] = st.one_of(
     st.builds(Digit, st.sampled_from("123")),
@@ -353,7 +362,7 @@ def test_at_most_one_say_is_heard_at_a_time_and_none_after_the_exit(
             assert saying in (0, 1)
             assert playing in (0, 1)
             assert saying + playing < 2, "music plays while nothing is said"
-        if isinstance(turn.exit, (ToQueue, ToCallback, ToVoicemail, HangUp)):
+        if turn.exit is not None:
             assert saying == playing == 0
             return
         assert saying == (1 if turn.cursor.saying else 0)
@@ -373,6 +382,8 @@ def test_who_waits_for_an_answer_hears_something_after_a_second_and_waits_no_lon
         asked_at = turn.cursor.asked_at
         if asked_at is None or turn.exit is not None:
             continue
+        if isinstance(inside(flow, turn.cursor.calls).nodes[turn.cursor.node], OutsideNode):
+            continue  # they hear that it rings
         assert turn.timer_at is not None
         assert turn.timer_at <= asked_at + 20.0
         if not turn.cursor.saying and not turn.cursor.music:

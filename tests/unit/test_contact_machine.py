@@ -23,6 +23,7 @@ from tests.contacts import (
     MENU,
     OFFER,
     OTHER_OFFER,
+    PHONE,
     PLAN,
     RINGING,
     TALKING,
@@ -36,19 +37,22 @@ from tests.contacts import (
 
 ALL_SIGNALS = get_args(sig.Signal)
 
-ON_THE_LINE = (Phase.IVR, Phase.QUEUED, Phase.CONNECTING, Phase.TALKING, Phase.HELD, Phase.GOODBYE)
+ON_THE_LINE = (*(Phase.IVR, Phase.QUEUED, Phase.CONNECTING), *(Phase.TALKING, Phase.HELD, Phase.OUTSIDE, Phase.GOODBYE))
+
+# A contact that is in its flow, or talks with a phone outside, never was in a queue.
+NEVER_QUEUED = (Phase.IVR, Phase.OUTSIDE)
 
 # Pairs that only a bug of ours could bring together; everything else is in the table.
 IMPOSSIBLE = {
-    *((Phase.IVR, heard) for heard in (sig.OfferProposed, sig.OfferWithdrawn, sig.WrapUpOver)),
-    *((Phase.IVR, heard) for heard in (sig.StepTaken, sig.Diverted, sig.Estimated, sig.WaitTold)),
-    *((Phase.IVR, heard) for heard in (sig.AgentRinging, sig.AgentAnswered, sig.AgentLegEnded)),
-    *((Phase.IVR, heard) for heard in (sig.AgentHeld, sig.AgentResumed)),
+    *itertools.product(NEVER_QUEUED, (sig.OfferProposed, sig.OfferWithdrawn, sig.WrapUpOver)),
+    *itertools.product(NEVER_QUEUED, (sig.StepTaken, sig.Diverted, sig.Estimated, sig.WaitTold)),
+    *itertools.product(NEVER_QUEUED, (sig.AgentRinging, sig.AgentAnswered, sig.AgentLegEnded)),
+    *itertools.product(NEVER_QUEUED, (sig.AgentHeld, sig.AgentResumed)),
     *((phase, sig.WrapUpOver) for phase in (Phase.QUEUED, Phase.CONNECTING, Phase.TALKING, Phase.HELD)),
     *((phase, sig.OfferProposed) for phase in (Phase.TALKING, Phase.HELD)),
     (Phase.GOODBYE, sig.WrapUpOver),
-    *((phase, sig.LegsApart) for phase in Phase if phase not in {Phase.TALKING, Phase.HELD}),
-    *((Phase.IVR, heard) for heard in (sig.CustomerAnswered, sig.CustomerLegEnded)),
+    *((phase, sig.LegsApart) for phase in Phase if phase not in {Phase.TALKING, Phase.HELD, Phase.OUTSIDE}),
+    *itertools.product(NEVER_QUEUED, (sig.CustomerAnswered, sig.CustomerLegEnded)),
     *((phase, sig.CallbackDue) for phase in ON_THE_LINE),
     *((phase, sig.CallbackOver) for phase in (*ON_THE_LINE, Phase.DIALING)),
     (Phase.DIALING, sig.OfferProposed),
@@ -287,7 +291,8 @@ def test_a_failed_contact_is_closed_and_nobody_is_forgotten(phase: Phase) -> Non
     assert isinstance(step.events[-1], ev.ContactEnded)
     assert (ask.SendToFallback(CALLER) in step.commands) == bool(contact.channel_id)
     legs = {command.channel_id for command in step.commands if isinstance(command, ask.HangUp)}
-    assert legs == ({OFFER} if contact.offers or contact.talk else {CALLED} if phase is Phase.DIALING else set())
+    dialed = {Phase.DIALING: {CALLED}, Phase.OUTSIDE: {PHONE}}
+    assert legs == ({OFFER} if contact.offers or contact.talk else dialed.get(phase, set()))
     assert step.contact.offers == ()
 
 

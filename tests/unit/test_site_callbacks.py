@@ -137,3 +137,34 @@ def test_the_doctor_notes_a_site_that_calls_back_without_a_trunk(folder: Path, t
     ]
     assert [(note["trunk"].ok, note["trunk"].required) for note in notes] == [(False, False), (True, False)]
     assert "trunk" not in {finding.name for finding in doctor._site(load_settings(var=tmp_path))}
+
+
+@pytest.mark.parametrize(
+    ("number", "mistake"),
+    [
+        ("'+886223456789'", None),
+        ("'2001'", None),
+        ("tier", None),  # who knows what it will be
+        ("'+886204555666'", ".number: '+886204555666' may not be dialed by dial_out in site.toml"),
+        ("'4001'", ".number: '4001' may not be dialed by dial_out in site.toml"),
+        ("'02-2345-6789'", ".number: '02-2345-6789' is neither +, the country and a number, nor an extension"),
+    ],
+)
+def test_a_flow_transfers_to_phones_that_may_be_dialed_only(folder: Path, number: str, mistake: str | None) -> None:
+    main = folder / "flows" / "main.toml"
+    orders = '[nodes.orders]\ntype = "queue"\nqueue = "orders"\nannouncement = ["to_agent"]'
+    away = f'[nodes.orders]\ntype = "transfer"\nnumber = "{number}"\non_failed = "product"'
+    main.write_text(main.read_text().replace(orders, away))
+    assert mistakes(folder) == (
+        "flows.main.nodes.orders: transfers to a phone, and site.toml has no dial_out: which numbers may be dialed",
+    )
+    add(folder, "site.toml", DIAL_OUT + 'extensions = ["20"]\n')
+    if mistake is None:
+        assert load_site(folder).dial_out == DialPolicy(("+886", "+81"), ("+886204",), "0800000100", 25.0, ("20",))
+    else:
+        assert mistakes(folder) == (f"flows.main.nodes.orders{mistake}",)
+
+
+def test_extensions_begin_with_digits(folder: Path) -> None:
+    add(folder, "site.toml", DIAL_OUT + 'extensions = ["+886"]\n')
+    assert mistakes(folder) == ("site.dial_out.extensions: '+886' begins no extension; write up to 8 digits",)
