@@ -98,7 +98,7 @@ def summary(found: Explanation) -> str:
         case "offered":
             return "A phone rings for it."
         case "to_call" | "dialing" | "resting":
-            state = {"to_call": "is called back soon", "dialing": "is being called", "resting": "could not be reached"}
+            state = {"to_call": "is called back soon", "dialing": "is being called", "resting": "is called later"}
             return f"A callback: the customer {state[found.situation]}."
         case "would_enter" if found.candidates:
             return f"It would be offered to {found.candidates[0]} at once."

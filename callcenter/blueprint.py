@@ -26,6 +26,8 @@ def contact_plan(site: Site) -> Plan:
                 callback=queue.callback,
                 callback_key=queue.callback_key,
                 comfort=queue.comfort,
+                slots=queue.slots,
+                hours=queue.hours,
             )
             for queue in site.queues.values()
         },

@@ -23,3 +23,19 @@ class JournalError(CallCenterError):
 
 class DatabaseError(CallCenterError):
     """PostgreSQL can't be reached or refuses; calls go on, reads and reports wait."""
+
+
+class UnknownAgent(CallCenterError):
+    """The site has no such agent."""
+
+    def __init__(self, agent_id: str) -> None:
+        super().__init__(f"the site has no agent {agent_id!r}; agents are named in agents.toml")
+        self.agent_id = agent_id
+
+
+class UnknownQueue(CallCenterError):
+    """The site has no such queue."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"the site has no queue {queue!r}; queues are named in queues.toml")
+        self.queue = queue

@@ -14,13 +14,14 @@ from typing import Any, assert_never
 import msgspec
 import structlog
 
+from callcenter.appointments import Appointments
 from callcenter.clock import Clock
 from callcenter.closings import Closing, Closings
 from callcenter.contact import commands as ask
 from callcenter.contact import signals as sig
 from callcenter.contact.exit_steps import exit_text
 from callcenter.departures import Departures
-from callcenter.errors import CallCenterError, JournalError
+from callcenter.errors import JournalError, UnknownAgent, UnknownQueue
 from callcenter.floor_words import agent_body, concern, entered, estimated, forecast, wait_told
 from callcenter.ports import Append, DeviceSeen, Entry, Journal, StateChange
 from routing import messages as acd
@@ -47,24 +48,9 @@ FloorSignal = (
     | sig.CallbackDue
     | sig.CallbackOver
     | sig.WrapUpOver
+    | sig.WorldAnswered
 )
 """What the floor tells a contact."""
-
-
-class UnknownAgent(CallCenterError):
-    """The site has no such agent."""
-
-    def __init__(self, agent_id: str) -> None:
-        super().__init__(f"the site has no agent {agent_id!r}; agents are named in agents.toml")
-        self.agent_id = agent_id
-
-
-class UnknownQueue(CallCenterError):
-    """The site has no such queue."""
-
-    def __init__(self, queue: str) -> None:
-        super().__init__(f"the site has no queue {queue!r}; queues are named in queues.toml")
-        self.queue = queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +83,7 @@ class Floor:
         self._offered: dict[str, str] = {}
         self._closings = Closings()
         self._promises = Promises()
+        self._appointments = Appointments()
         self._departures = Departures()
         self._inbox: deque[acd.Input] = deque()
         self._working = False
@@ -197,17 +184,19 @@ class Floor:
                     raise UnknownQueue(command.queue)  # here, where it fails this contact and no other
                 if command.told is not None:
                     self._promises.keep(command.contact_id, command.queue, forecast(command.told), self._clock.now())
+                if command.slot_begin is not None:
+                    self._appointments.keep(command.contact_id, command.queue, command.slot_begin)
                 self._tell(entered(command))
-            case ask.TellWait(contact_id):
-                self.inform(contact_id, wait_told(self.promise(contact_id)))
+            case ask.TellWait() | ask.TellSlots() | ask.BookSlot():
+                self._answer(command)
             case ask.LeaveQueue(contact_id, abandoned):
-                self._promises.forget(contact_id)
+                self._forget(contact_id)
                 self._tell(acd.Left(contact_id, abandoned))
             case ask.TellDialed(contact_id, outcome):
                 self._tell(acd.CustomerDialed(contact_id, outcome))
             case ask.SettleOffer(offer_id, outcome):
                 if outcome in {Outcome.ACCEPTED, Outcome.CALLER_GONE}:
-                    self._promises.forget(offer_id.rpartition(".")[0])
+                    self._forget(offer_id.rpartition(".")[0])
                 self._tell(acd.OfferSettled(offer_id, Outcome(outcome)))
                 agent_id = self._offered.pop(offer_id, None)
                 if agent_id is not None and outcome == Outcome.ACCEPTED:
@@ -217,6 +206,12 @@ class Floor:
                 self._tell(acd.TalkEnded(agent_id, contact_id, wrap_up_s, dropped))
             case _:
                 assert_never(command)
+
+    def _answer(self, command: ask.TellWait | ask.TellSlots | ask.BookSlot) -> None:
+        if isinstance(command, ask.TellWait):
+            self.inform(command.contact_id, wait_told(self.promise(command.contact_id)))
+        else:
+            self.inform(command.contact_id, self._appointments.answer(command))
 
     # --- agents and their phones ----------------------------------------------------------------------------------
 
@@ -317,6 +312,11 @@ class Floor:
             self._promises.begin(contact_id, queue, self._acd.at_work(contact_id, now), estimate, now)
             self.inform(contact_id, estimated(estimate))
 
+    def _forget(self, contact_id: str) -> None:
+        """The contact waits no more, and is not called back."""
+        self._promises.forget(contact_id)
+        self._appointments.forget(contact_id)
+
     def _obey(self, decision: acd.Decision) -> None:
         match decision:
             case acd.MakeOffer(offer_id, contact_id, agent_id, made_at, expires_at, trace):
@@ -327,7 +327,7 @@ class Floor:
             case acd.StepTaken(contact_id, queue, step, why, requires):
                 self.inform(contact_id, sig.StepTaken(queue, step, why, requires))
             case acd.Diverted(contact_id, queue, exit_to, why):
-                self._promises.forget(contact_id)
+                self._forget(contact_id)
                 self.inform(contact_id, sig.Diverted(queue, exit_to, why))
             case acd.WrapUpOver(agent_id, contact_id):
                 self.inform(contact_id, sig.WrapUpOver(agent_id))
@@ -336,7 +336,7 @@ class Floor:
             case acd.DialCustomer(contact_id, attempt):
                 self.inform(contact_id, sig.CallbackDue(attempt))
             case acd.CallbackOver(contact_id, why, taken_up_by):
-                self._promises.forget(contact_id)
+                self._forget(contact_id)
                 self.inform(contact_id, sig.CallbackOver(why, taken_up_by))
             case _:
                 assert_never(decision)

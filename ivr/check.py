@@ -26,6 +26,7 @@ from ivr.model import (
     ReturnNode,
     SayNode,
     ScheduleNode,
+    SlotsNode,
     SubFlowNode,
     Subject,
     TransferNode,
@@ -87,7 +88,7 @@ def _names(flow: Flow, around: Surroundings) -> Iterator[str]:
     for node_id, node in flow.nodes.items():
         at = f"nodes.{node_id}"
         match node:
-            case QueueNode() | TransferNode() | CallbackNode():
+            case QueueNode() | TransferNode() | CallbackNode() | SlotsNode():
                 yield from unknown(f"{at}.queue", "queue", [node.queue], around.queues)
                 if isinstance(node, TransferNode) and isinstance(node.agent.root, Literal):
                     yield from unknown(f"{at}.agent", "agent", [str(node.agent.root.value)], around.agents)
@@ -145,7 +146,7 @@ def _served(flow: Flow, serving: Collection[FlowId]) -> set[NodeId]:
     queues = [
         node_id
         for node_id, node in flow.nodes.items()
-        if isinstance(node, WaitingNode) or (isinstance(node, SubFlowNode) and node.flow in serving)
+        if isinstance(node, WaitingNode | SlotsNode) or (isinstance(node, SubFlowNode) and node.flow in serving)
     ]
     return closure(queues, backward(flow))
 

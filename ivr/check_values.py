@@ -1,6 +1,6 @@
 """What a flow computes and says: variables declared, expressions that make sense, prompts that are there."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ivr.expression import Type
 from ivr.graph import said
@@ -19,6 +19,7 @@ from ivr.model import (
     SayNode,
     Scale,
     SetNode,
+    SlotsNode,
     Spoken,
     SubFlowNode,
     SurveyNode,
@@ -28,6 +29,7 @@ from ivr.reading import no_such
 from ivr.scope import TYPES, declared
 from ivr.speech import speaker
 from ivr.speech.rules import STYLED, needed
+from ivr.speech.slots import needed_for_slots
 from ivr.surroundings import Surroundings
 from ivr.types import Declarations, assignable, check_expression
 from ivr.world import FIELDS, PLACE
@@ -50,6 +52,8 @@ def wrong_values(flow: Flow, around: Surroundings) -> Iterator[str]:
 def missing_prompts(flow: Flow, around: Surroundings) -> Iterator[str]:
     """Prompts without audio in a language they would be said in, those of spoken values among them."""
     for node_id, node in flow.nodes.items():
+        if isinstance(node, SlotsNode):
+            yield from _unspeakable_slots(f"nodes.{node_id}.prompts", around)
         for path, each in said(node):
             at = f"nodes.{node_id}.{path}"
             for language in _languages(node) or around.prompts:
@@ -188,6 +192,21 @@ def _languages(node: Node) -> Collection[Language]:
             return ()
 
 
+def _unspeakable_slots(at: str, around: Surroundings) -> Iterator[str]:
+    """Why times for a callback can't be said in a language."""
+    for language, there in around.prompts.items():
+        rules = speaker(language)
+        if rules is None:
+            yield f"{at}: times can't be said in {language!r}: it has no rules for values"
+        elif lacking := [prompt for prompt in needed_for_slots(rules) if prompt not in there]:
+            yield f"{at}: times need the prompts {_few(lacking)} (in {language})"
+
+
+def _few(lacking: Sequence[PromptId]) -> str:
+    more = f" and {len(lacking) - _SHOWN_MAX} more" if len(lacking) > _SHOWN_MAX else ""
+    return ", ".join(lacking[:_SHOWN_MAX]) + more
+
+
 def _unspeakable(at: str, each: Spoken, language: Language, there: Collection[PromptId]) -> Iterator[str]:
     """Why a value can't be said in a language."""
     rules = speaker(language)
@@ -196,6 +215,4 @@ def _unspeakable(at: str, each: Spoken, language: Language, there: Collection[Pr
         return
     lacking = [prompt for prompt in needed(rules, each.style) if prompt not in there]
     if lacking:
-        shown = ", ".join(lacking[:_SHOWN_MAX])
-        more = f" and {len(lacking) - _SHOWN_MAX} more" if len(lacking) > _SHOWN_MAX else ""
-        yield f"{at}: {{{each.value.text} as {each.style}}} needs the prompts {shown}{more} (in {language})"
+        yield f"{at}: {{{each.value.text} as {each.style}}} needs the prompts {_few(lacking)} (in {language})"

@@ -19,6 +19,7 @@ from ivr.model import (
     ReturnNode,
     SayNode,
     ScheduleNode,
+    SlotsNode,
     Spoken,
     SubFlowNode,
     SurveyNode,
@@ -116,7 +117,7 @@ def _shape(node: Node) -> tuple[str, str]:
         return "([", "])"
     if isinstance(node, BranchNode | DecideNode | ScheduleNode):
         return "{", "}"
-    if isinstance(node, AskingNode):
+    if isinstance(node, AskingNode | SlotsNode):
         return "[/", "/]"
     if isinstance(node, WorldNode | OutsideNode):
         return "[(", ")]"
@@ -126,7 +127,7 @@ def _shape(node: Node) -> tuple[str, str]:
 def _about(node: Node) -> Iterator[str]:
     """What to write under the node's name."""
     match node:
-        case QueueNode(queue) | CallbackNode(queue):
+        case QueueNode(queue) | CallbackNode(queue) | SlotsNode(queue):
             yield f"{KINDS[type(node)]} {queue}"
         case TransferNode(queue, agent):
             yield f"agent {agent.text}, else {queue}"

@@ -24,6 +24,7 @@ from ivr.model import (
     SayNode,
     ScheduleNode,
     SetNode,
+    SlotsNode,
     Spoken,
     SubFlowNode,
     SurveyNode,
@@ -68,8 +69,9 @@ def ways(node: Node) -> tuple[Way, ...]:
             return _fields(node, "open", "closed", "holiday", "closed_now")
         case SubFlowNode():
             return tuple(Way(f"outcomes.{outcome}", to) for outcome, to in node.outcomes.items())
-        case LookupNode() | HttpNode() | AuthenticateNode() | OutsideNode():
-            return _fields(node, "next", "on_none", "on_busy", "on_no_answer", "on_failed", "on_error")
+        case LookupNode() | HttpNode() | AuthenticateNode() | OutsideNode() | SlotsNode():
+            names = ("next", "on_none", "on_busy", "on_no_answer", "on_failed", "on_error", "on_exhausted")
+            return _fields(node, *names)
         case QueueNode() | TransferNode() | CallbackNode() | VoicemailNode() | HangUpNode() | ReturnNode():
             return ()
 

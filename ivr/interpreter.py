@@ -16,7 +16,7 @@ ways is one by key. So it waits for a bounded time, once a visit, and nothing of
 from dataclasses import replace
 from typing import assert_never
 
-from ivr import asking, outside, world
+from ivr import asking, outside, slots, world
 from ivr.model import (
     AskingNode,
     CollectNode,
@@ -27,6 +27,7 @@ from ivr.model import (
     NodeId,
     OutsideNode,
     SayNode,
+    SlotsNode,
     SubFlowNode,
     SurveyNode,
     WorldNode,
@@ -35,6 +36,8 @@ from ivr.turn import (
     Action,
     Answered,
     Ask,
+    AskSlots,
+    BookSlot,
     Call,
     Cursor,
     Dial,
@@ -66,6 +69,8 @@ __all__ = [
     "Action",
     "Answered",
     "Ask",
+    "AskSlots",
+    "BookSlot",
     "Call",
     "Cursor",
     "Dial",
@@ -124,6 +129,8 @@ def step(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -> 
         to = _say_heard(walk, node, heard)
     elif isinstance(node, OutsideNode):
         to = outside.hear(walk, node, heard)
+    elif isinstance(node, SlotsNode):
+        to = slots.hear(walk, node, heard)
     elif walk.asked_at is not None and isinstance(node, (LookupNode, HttpNode, AuthenticateNode)):
         to = _answer_awaited(walk, node, heard)
     elif isinstance(node, _ASKING):
@@ -158,7 +165,7 @@ def resume(flow: Flow, cursor: Cursor, facts: Facts, now: float) -> Turn:
         to = world.fail(walk, node, "restarted")
     elif isinstance(node, AuthenticateNode):
         to = asking.begin(walk, node)
-    elif isinstance(node, (LookupNode, HttpNode, OutsideNode)):
+    elif isinstance(node, (LookupNode, HttpNode, OutsideNode, SlotsNode)):
         walk.requests -= 1
         to = VISIT[type(node)](walk, node)
     if to is not None:

@@ -306,6 +306,22 @@ class CallbackNode:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotsNode:
+    """Offers the caller times at which they can be called back from `queue`, one a key from 1 on; asks for one.
+
+    Offered are those that are free (the queue says how many and how full they may be), taken by nobody meanwhile.
+    `on_none`: there is none, or they can't be called. `on_exhausted`: they chose none in `tries_max` tries.
+    """
+
+    queue: str
+    prompts: tuple[Said, ...]
+    on_none: NodeId
+    on_exhausted: NodeId
+    tries_max: int = 3
+    timeout_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class VoicemailNode:
     """The caller leaves a message; the contact ends."""
 
@@ -320,8 +336,8 @@ class HangUpNode:
 # Nodes at which the caller is asked something; at all of them silence and wrong keys have an end.
 AskingNode = MenuNode | CollectNode | LanguageChoiceNode | ConsentNode | SurveyNode | AuthenticateNode
 WorldNode = LookupNode | HttpNode  # the world is asked, and the caller waits
-ListeningNode = SayNode | AskingNode | WorldNode | OutsideNode
-WaitingNode = QueueNode | TransferNode | CallbackNode  # a person is behind it
+ListeningNode = SayNode | AskingNode | WorldNode | OutsideNode | SlotsNode
+WaitingNode = QueueNode | TransferNode | CallbackNode  # a person is behind it, as behind a SlotsNode
 EndNode = WaitingNode | VoicemailNode | HangUpNode | ReturnNode
 PassingNode = LanguageNode | BranchNode | DecideNode | SetNode | RememberNode | ScheduleNode | SubFlowNode
 Node = ListeningNode | PassingNode | EndNode

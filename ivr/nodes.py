@@ -24,6 +24,7 @@ from ivr.model import (
     Scale,
     ScheduleNode,
     SetNode,
+    SlotsNode,
     SubFlowNode,
     Subject,
     SurveyNode,
@@ -270,6 +271,7 @@ KINDS: Mapping[type[Node], str] = {
     TransferNode: "transfer",
     OutsideNode: "transfer",
     CallbackNode: "callback",
+    SlotsNode: "callback",
     VoicemailNode: "voicemail",
     HangUpNode: "hang_up",
 }

@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from ivr.expression import Expression
-from ivr.model import CallbackNode, OutsideNode, TransferNode, VoicemailNode
+from ivr.model import CallbackNode, OutsideNode, SlotsNode, TransferNode, VoicemailNode
 from ivr.node_parts import expression, expressions, plain_id, prompts, timeout, tries
 from ivr.reading import Reader, shown
 from ivr.world import PLACE
@@ -116,8 +116,17 @@ def _outside(reader: Reader) -> OutsideNode:
     )
 
 
-def read_callback(reader: Reader) -> CallbackNode:
-    """The way to being called back."""
+def read_callback(reader: Reader) -> CallbackNode | SlotsNode:
+    """The way to being called back, when it is one's turn or at a time of one's choice."""
+    if "prompts" in reader:
+        return SlotsNode(
+            queue=reader.text("queue"),
+            prompts=prompts(reader, "prompts", None),
+            on_none=reader.text("on_none"),
+            on_exhausted=reader.text("on_exhausted"),
+            tries_max=tries(reader, 3),
+            timeout_s=timeout(reader, "timeout_s", 5.0),
+        )
     return CallbackNode(queue=reader.text("queue"))
 
 

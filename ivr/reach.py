@@ -24,6 +24,7 @@ from ivr.model import (
     Node,
     OutsideNode,
     Scale,
+    SlotsNode,
     SurveyNode,
 )
 from ivr.turn import (
@@ -48,12 +49,13 @@ from ivr.world_model import AuthenticateNode
 SILENCE_TURNS_MAX = 1_000
 PLACES_MAX = 5_000
 
+_SLOT = {"1.begin": 0.0, "1.end": 1_800.0}
 _SAMPLE_DAY = "20260101"
 
 # The sub-flows, the node, the question, whether an answer is awaited, the language, the keys typed ahead, the digits so
 # far, whether the caller is verified, and the variables.
-_Place = tuple[str, str, int, bool, Language, str, str, bool, tuple[tuple[str, str], ...]]
-_STANDING = 4  # those of them that silence changes as it leads on
+_Place = tuple[str, str, int, bool, bool, Language, str, str, bool, tuple[tuple[str, str], ...]]
+_STANDING = 5  # those of them that silence changes as it leads on
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def _place(cursor: Cursor) -> _Place:
     calls = "/".join(f"{call.flow}@{call.node}" for call in cursor.calls)
     holding = tuple(sorted((name, as_text(value)) for name, value in cursor.variables.items()))
     asked = cursor.asked_at is not None
-    standing = (calls, cursor.node, cursor.question, asked)
+    standing = (calls, cursor.node, cursor.question, asked, cursor.slot is not None)
     return (*standing, cursor.language, cursor.ahead, cursor.collected, cursor.verified, holding)
 
 
@@ -128,13 +130,15 @@ def _answers(flow: Flow, cursor: Cursor) -> Iterator[Answered]:
         node = inside(flow, cursor.calls).nodes[cursor.node]
         outcomes = {AuthenticateNode: ("verified", "wrong", "locked"), OutsideNode: ("answered", "busy", "no_answer")}
         for outcome in outcomes.get(type(node), ("found", "none")):
-            yield Answered(cursor.requests, outcome)
+            yield Answered(cursor.requests, outcome, _SLOT if isinstance(node, SlotsNode) else {})
 
 
 def _meant(node: Node, flow: Flow, cursor: Cursor) -> list[str]:
     match node:
         case AuthenticateNode():
             return [] if cursor.asked_at is not None else [("1" * node.digits_min + "#")[: node.digits_max]]
+        case SlotsNode():
+            return ["1"] if cursor.slots and cursor.asked_at is None else []
         case MenuNode() | LanguageChoiceNode():
             return sorted(node.choices)
         case ConsentNode():

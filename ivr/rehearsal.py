@@ -15,6 +15,8 @@ from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Silenc
 from ivr.turn import (
     Answered,
     Ask,
+    AskSlots,
+    BookSlot,
     Dial,
     Digit,
     Facts,
@@ -177,7 +179,7 @@ class Player:
                     self.said_until = self.now + PROMPT_S * len(prompts)
                 case StopSaying():
                     self.said_until = None
-                case StartMusic() | StopMusic() | Ask() | Dial():
+                case StartMusic() | StopMusic() | Ask() | Dial() | AskSlots() | BookSlot():
                     pass
                 case _:
                     assert_never(action)

@@ -163,7 +163,27 @@ class Dial:
     recorded: bool
 
 
-Action = Say | StopSaying | StartMusic | StopMusic | Ask | Dial
+@dataclass(frozen=True, slots=True)
+class AskSlots:
+    """Which times are free at which this caller can be called back from the queue? Answered: found or none.
+
+    Its values are the instants at which they begin and end, `1.begin`, `1.end`, `2.begin` …, in order.
+    """
+
+    request: int
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookSlot:
+    """Take the time that begins then for this caller. Answered: found, or none if it is taken meanwhile."""
+
+    request: int
+    queue: str
+    begin: float
+
+
+Action = Say | StopSaying | StartMusic | StopMusic | Ask | Dial | AskSlots | BookSlot
 
 
 # Notes: facts to remember
@@ -175,10 +195,10 @@ class Note(NamedTuple):
     node_entered {by}, the way that was taken (a path in the node before; start, agent) · keyed {digits} ·
     reprompted {why, tries} · exhausted {why} · flow_restarted {version}, when the version the caller was in is gone ·
     consented {given, by} · survey_invited {survey, questions} · survey_answered {survey, question, scale, answer} ·
-    survey_ended {survey, outcome, answered} · asked {request, what} · answered {request, what, outcome, why, took_s} ·
-    identified {customer_id} · verified {customer_id, by} (pin or recalled). `why` is no_input or wrong_key; `what` is
-    lookup, http, pin, verified or transfer; see `world` for an answer's `why`. A node of a sub-flow is `flow/node`. The
-    language is in the cursor.
+    survey_ended {survey, outcome, answered} · asked {request, what} · answered {request, what, outcome, why,
+    took_s} · identified {customer_id} · verified {customer_id, by} (pin or recalled). `why` is no_input or
+    wrong_key; `what` is lookup, http, pin, verified, transfer or slots; see `world` for an answer's `why`. A node
+    of a sub-flow is `flow/node`. The language is in the cursor.
     """
 
     what: str
@@ -202,9 +222,13 @@ class ToQueue:
 
 @dataclass(frozen=True, slots=True)
 class ToCallback:
-    """The caller is let go and called back from this queue; whom nobody may call waits in it."""
+    """The caller is let go and called back from this queue; whom nobody may call waits in it.
+
+    `slot`: at the time that begins and ends then, which was booked.
+    """
 
     queue: str
+    slot: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +275,8 @@ class Cursor:
     an answer so far, `question` and `answered` the place in a survey (-1: its invitation) and the answers it has.
     `consent` is what the caller said to being recorded, None if nothing. `requests` counts what the world was asked;
     `asked_at` is when it was asked what is not answered yet, else None, and `music` whether music plays meanwhile.
-    `customer_id` is whom the caller is taken for, `verified` whether they have proved it.
+    `customer_id` is whom the caller is taken for, `verified` whether they have proved it. `slots` are the times for a
+    callback that are being offered, each with its end, `slot` the one that is being booked.
 
     Nobody changes one. It is not frozen because every turn makes one, and Python takes six times as long over a frozen
     one; that was a third of a turn.
@@ -277,6 +302,8 @@ class Cursor:
     music: bool = False
     customer_id: str | None = None
     verified: bool = False
+    slots: tuple[tuple[float, float], ...] = ()
+    slot: tuple[float, float] | None = None
 
 
 class Turn(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never, get_args
 
-from ivr import asking, outside, world
+from ivr import asking, outside, slots, world
 from ivr.calendar import State, state
 from ivr.expression import Value, fits
 from ivr.model import (
@@ -23,6 +23,7 @@ from ivr.model import (
     SayNode,
     ScheduleNode,
     SetNode,
+    SlotsNode,
     SubFlowNode,
     Subject,
     TransferNode,
@@ -175,6 +176,7 @@ VISIT: Mapping[type[Node], Callable[[Walk, Any], NodeId | None]] = {
     QueueNode: _visit_queue,
     TransferNode: _visit_transfer,
     OutsideNode: outside.visit,
+    SlotsNode: slots.visit,
     CallbackNode: _visit_callback,
     VoicemailNode: _visit_voicemail,
     HangUpNode: _visit_hang_up,

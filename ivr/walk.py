@@ -22,7 +22,7 @@ class Walk:
         *("root", "facts", "now", "start", "current", "way"),
         *("node", "language", "tries", "saying", "ahead", "keyed", "timer_at", "variables", "calls"),
         *("collected", "question", "answered", "consent"),
-        *("requests", "asked_at", "music", "customer_id", "verified"),
+        *("requests", "asked_at", "music", "customer_id", "verified", "slots", "slot"),
         *("actions", "notes", "exit"),
     )
 
@@ -36,6 +36,7 @@ class Walk:
         self.answered, self.consent = cursor.answered, cursor.consent
         self.requests, self.asked_at, self.music = cursor.requests, cursor.asked_at, cursor.music
         self.customer_id, self.verified = cursor.customer_id, cursor.verified
+        self.slots, self.slot = cursor.slots, cursor.slot
         self.actions: list[Action] = []
         self.notes: list[Note] = []
         self.exit: Exit | None = None
@@ -63,6 +64,8 @@ class Walk:
             self.music,
             self.customer_id,
             self.verified,
+            self.slots,
+            self.slot,
         )
         return Turn(cursor, tuple(self.actions), tuple(self.notes), self.exit)
 

@@ -208,6 +208,10 @@ class SoFar:
     retry_at: float | None = None
 
 
+KEPT_S_MAX = 2 * 86_400.0
+"""A callback is over so long after it was promised; reports look so far back from a talk to the arrival."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallbackRules:
     """How a queue calls back. `dial_s`: how long a customer's phone is taken to ring until it is picked up."""

@@ -1,19 +1,21 @@
 """Calls that we make: site.toml's dial_out, and how a queue calls its customers back."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from callcenter.config.fields import SPAN_S_MAX
 from callcenter.config.model import Queue
 from callcenter.contact.dial_policy import DialPolicy, why_no_transfer
+from callcenter.contact.slots import SlotRules
 from ivr.expression import Literal, as_text
-from ivr.model import CallbackNode, Flow, OutsideNode
+from ivr.model import CallbackNode, Flow, Node, OutsideNode, SlotsNode
 from ivr.reading import Reader, shown
-from routing.model import CallbackMode, CallbackRules
+from routing.model import KEPT_S_MAX, CallbackMode, CallbackRules
 
 RING_S_MIN, RING_S_MAX = 5.0, 120.0
 ATTEMPTS_MAX = 20
-EXPIRES_S_MAX = 2 * 86_400.0  # reports look so far back from a talk to the arrival (db/reports.py)
+SLOT_MAX, SLOTS_OFFERED_MAX = 10_000, 9
+EXPIRES_S_MAX = KEPT_S_MAX
 
 _BEGINNING = re.compile(r"\+[1-9][0-9]{0,14}")
 _EXTENSION = re.compile(r"[0-9]{1,8}")
@@ -54,10 +56,10 @@ def _beginnings(table: Reader, key: str, default: tuple[str, ...] | None) -> tup
     return found
 
 
-def read_callback(reader: Reader) -> tuple[CallbackRules, str | None]:
-    """How a queue calls back, and the key that asks for it while one waits (None: there is none)."""
+def read_callback(reader: Reader) -> tuple[CallbackRules, str | None, SlotRules | None]:
+    """How a queue calls back, the key that asks for it while one waits, the times to choose; None: there are none."""
     if "callback" not in reader:
-        return _USUAL, None
+        return _USUAL, None, None
     table = reader.table("callback")
     modes = [mode.value for mode in CallbackMode]
     rules = CallbackRules(
@@ -70,8 +72,25 @@ def read_callback(reader: Reader) -> tuple[CallbackRules, str | None]:
     key = table.text("key", "")
     if key and not _KEY.fullmatch(key):
         table.wrong("key", f"must be one of 0-9, * and #, not {shown(key)}")
+    slots = _slots(table)
     table.close()
-    return rules, key or None
+    return rules, key or None, slots
+
+
+def _slots(table: Reader) -> SlotRules | None:
+    if "slot_max" not in table:
+        for key in ("slot_s", "slots_offered"):
+            if key in table:
+                table.wrong(key, "says nothing without slot_max: how many are called back in one slot at most")
+        return None
+    rules = SlotRules(
+        slot_s=table.number("slot_s", 1_800.0, 900.0, 14_400.0),
+        slot_max=table.whole("slot_max", None, 1, SLOT_MAX),
+        slots_offered=table.whole("slots_offered", 3, 1, SLOTS_OFFERED_MAX),
+    )
+    if rules.slot_s % 900.0:
+        table.wrong("slot_s", f"must be quarters of an hour: 900, 1800, 2700, 3600 …, not {rules.slot_s:g}")
+    return rules
 
 
 def mistakes(queues: Mapping[str, Queue], flows: Mapping[str, Flow], dial_out: DialPolicy | None) -> list[str]:
@@ -79,14 +98,22 @@ def mistakes(queues: Mapping[str, Queue], flows: Mapping[str, Flow], dial_out: D
     nodes = [
         (f"flows.{name}.nodes.{node_id}", node) for name, flow in flows.items() for node_id, node in flow.nodes.items()
     ]
-    found = [
+    found = [*_without_slots(nodes, queues)]
+    found += [
         mistake for at, node in nodes if isinstance(node, OutsideNode) for mistake in _undialable(at, node, dial_out)
     ]
     if dial_out is not None:
         return found
     promising = [f"queues.{name}" for name, queue in queues.items() if queue.calls_back]
-    promising += [at for at, node in nodes if isinstance(node, CallbackNode)]
+    promising += [at for at, node in nodes if isinstance(node, CallbackNode | SlotsNode)]
     return [*found, *(f"{path}: calls back, and {_NO_POLICY}" for path in promising)]
+
+
+def _without_slots(nodes: Sequence[tuple[str, Node]], queues: Mapping[str, Queue]) -> Iterator[str]:
+    """Times are offered only by queues that have some."""
+    for at, node in nodes:
+        if isinstance(node, SlotsNode) and node.queue in queues and queues[node.queue].slots is None:
+            yield f"{at}.queue: {shown(node.queue)} has no slots; callback.slot_max says how many it takes in each"
 
 
 def _undialable(at: str, node: OutsideNode, dial_out: DialPolicy | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from callcenter.config.numbers import e164
 from callcenter.contact.comfort import Comfort
 from callcenter.contact.dial_policy import DialPolicy
+from callcenter.contact.slots import SlotRules
 from callcenter.errors import CallCenterError
 from ivr.calendar import Calendar
 from ivr.model import Flow, FlowId, Language, PromptId
@@ -60,7 +61,8 @@ class Queue:
     then are served to the last (`closing` None) or go to `closing`. Without it the queue is always open.
 
     Who presses `callback_key` while they wait is called back, as `callback` says (None: no key does that). `comfort`
-    is what callers are told while they wait; None: nothing.
+    is what callers are told while they wait; None: nothing. `slots` are the times that they can choose to be called
+    back at; None: there are none.
     """
 
     queue: str
@@ -91,6 +93,7 @@ class Queue:
     callback: CallbackRules = CALLBACK
     callback_key: str | None = None
     comfort: Comfort | None = None
+    slots: SlotRules | None = None
 
     @property
     def requirement(self) -> Requirement:

@@ -65,7 +65,7 @@ def read_queue(reader: Reader, queue: str, head: Head, names: Names) -> Queue:
         reader.mistakes.append(f'{reader.path}: needs one of needs and requires; requires = "anyone" lets all serve it')
     steps = _steps(reader, names)
     exit_to, exit_after_s = _exit(reader, steps, names)
-    callback, callback_key = read_callback(reader)
+    callback, callback_key, slots = read_callback(reader)
     found = Queue(
         queue=queue,
         needs=levels(reader, "needs", names) if "needs" in reader else {},
@@ -95,6 +95,7 @@ def read_queue(reader: Reader, queue: str, head: Head, names: Names) -> Queue:
         callback=callback,
         callback_key=callback_key,
         comfort=read_comfort(reader, names),
+        slots=slots,
     )
     _check_together(reader, found, head)
     reader.close()
@@ -114,6 +115,8 @@ def _check_together(reader: Reader, queue: Queue, head: Head) -> None:
         if queue.hours is None and key in reader:
             reader.wrong(key, "says nothing without hours")
     check_key(reader, queue)
+    if queue.slots is not None and queue.hours is None:
+        reader.wrong("callback.slot_max", "needs hours: slots are offered while the queue is open")
     lenders = [loan.lender for loan in queue.loans]
     for lender in sorted({lender for lender in lenders if lender and lenders.count(lender) > 1}):
         reader.wrong("loans", f"{shown(lender)} is listed twice")

@@ -8,12 +8,17 @@ from callcenter.contact.event_body import Body
 
 @dataclass(frozen=True, slots=True)
 class CallbackPromised(Body):
-    """The caller will be called back at `number` and keeps the place; `why` is a rule's reason, key or flow."""
+    """The caller will be called back at `number` and keeps the place; `why` is a rule's reason, key or flow.
+
+    Whoever chose a time is called from `slot_begin` on, and at best before `slot_end`.
+    """
 
     type: ClassVar[str] = "callback.promised"
     queue: str
     number: str
     why: str
+    slot_begin: float | None = None
+    slot_end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

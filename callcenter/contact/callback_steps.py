@@ -35,14 +35,15 @@ def may_promise(draft: Draft, queue: str) -> bool:
     return why is None
 
 
-def promise(draft: Draft, why: str) -> None:
+def promise(draft: Draft, why: str, slot: tuple[float, float] | None = None) -> None:
     """The caller, who has just left the queue, will be called back; they are still to be told and let go."""
     contact = draft.contact
     assert contact.queue is not None
     assert contact.caller is not None, "who can't be called back is promised nothing"
     before = contact.callback
-    draft.become(callback=before or Callback(promised_at=draft.now, number=contact.caller))
-    draft.remember(ev.CallbackPromised(contact.queue, contact.caller, why))
+    draft.become(callback=before or Callback(promised_at=draft.now, number=contact.caller, slot=slot))
+    begin, end = slot or (None, None)
+    draft.remember(ev.CallbackPromised(contact.queue, contact.caller, why, begin, end))
 
 
 def wait(draft: Draft) -> None:
@@ -219,7 +220,7 @@ def _attempt_failed(draft: Draft, outcome: str, cause: int = 0, sip: int = 0) ->
 def _rest(draft: Draft, *, attempts: int, failed_at: float | None) -> None:
     """Nobody rings and nobody waits on a phone."""
     callback = _callback(draft)
-    rested = Callback(callback.promised_at, callback.number, attempts=attempts, failed_at=failed_at)
+    rested = replace(callback, attempts=attempts, failed_at=failed_at, leg_id=None, agent_id=None, agent_leg=None)
     draft.become(phase=Phase.CALLBACK, timer_at=None, callback=rested)
 
 

@@ -225,7 +225,7 @@ class EnterQueue:
     again: their number (`tel:+…`) if they are unknown, None if that is too. `offers_made` counts the offers this
     contact already had, so that no offer id is used twice. `callback`: nobody is on the line, the customer is to be
     called back, and `so_far` is how far we are with that. `told` is what the caller has heard of their wait here
-    already, which the floor may have forgotten since.
+    already, which the floor may have forgotten since; `slot_begin` the time for which they are booked.
     """
 
     contact_id: str
@@ -241,6 +241,7 @@ class EnterQueue:
     callback: bool = False
     so_far: SoFar | None = None
     told: Told | None = None
+    slot_begin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,29 @@ class TellWait:
     """How does the contact stand, and how long will it wait? The answer is WaitTold, at once."""
 
     contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellSlots:
+    """Which of these times (begin, end) are free? The first `offered` are the answer, WorldAnswered, at once."""
+
+    contact_id: str
+    request: int
+    queue: str
+    slots: tuple[tuple[float, float], ...]
+    slot_max: int
+    offered: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookSlot:
+    """Take a place in the time that begins then, if one is free. The answer is WorldAnswered, at once."""
+
+    contact_id: str
+    request: int
+    queue: str
+    begin: float
+    slot_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +314,7 @@ class FinishTalk:
     dropped: bool = False
 
 
-FloorCommand = EnterQueue | TellWait | LeaveQueue | TellDialed | SettleOffer | FinishTalk
+FloorCommand = EnterQueue | TellWait | TellSlots | BookSlot | LeaveQueue | TellDialed | SettleOffer | FinishTalk
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,18 +53,18 @@ def key_pressed(draft: Draft, signal: sig.DigitPressed) -> None:
         _to_callback(draft, "key")
 
 
-def call_back(draft: Draft, queue: str) -> None:
-    """A flow wants the caller to be called back from a queue; whom nobody may call waits there."""
+def call_back(draft: Draft, queue: str, slot: tuple[float, float] | None = None) -> None:
+    """A flow wants the caller to be called back from a queue, in a `slot` or in turn; whom nobody may call waits."""
     promised = callback_steps.may_promise(draft, queue)
     queue_steps.enter_queue(draft, queue, on_the_line=not promised)
     if promised:
-        _to_callback(draft, "flow")
+        _to_callback(draft, "flow", slot)
 
 
-def _to_callback(draft: Draft, why: str) -> None:
+def _to_callback(draft: Draft, why: str, slot: tuple[float, float] | None = None) -> None:
     """The caller will be called back: that ends their wait on the line."""
     queue_steps.leave(draft, "callback", why=why, exit_to=ExitKind.CALLBACK.value)
-    callback_steps.promise(draft, why)
+    callback_steps.promise(draft, why, slot)
     _say_goodbye(draft)
 
 

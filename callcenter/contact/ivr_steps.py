@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from callcenter.contact import commands as ask
-from callcenter.contact import exit_steps, outside_steps
+from callcenter.contact import exit_steps, outside_steps, slot_steps
 from callcenter.contact import ivr_events as ev
 from callcenter.contact import signals as sig
 from callcenter.contact.draft import Draft
@@ -181,16 +181,11 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
     if turn.cursor.language != draft.contact.language:
         draft.become(language=turn.cursor.language)
         draft.remember(ev.LanguageChosen(language=turn.cursor.language))
-    refused = ""
-    for action in turn.actions:
-        if isinstance(action, ivr.Dial):
-            refused = outside_steps.dial(draft, action) or ""
-        else:
-            _act(draft, action)
+    answers = [answer for action in turn.actions if (answer := _act(draft, action)) is not None]
     if not (turn.cursor.asked_at is not None or isinstance(turn.exit, ivr.ToOutside)):
         outside_steps.let_go(draft, "no_answer")  # the flow waits for it no longer
-    if refused:
-        _turn(draft, ivr.Answered(turn.cursor.requests, "failed", why=refused))
+    if answers:
+        _turn(draft, answers[-1])
         return
     match turn.exit:
         case ivr.ToQueue(queue, music_class, announcement, agent, agent_wait_s):
@@ -198,10 +193,10 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
             draft.stop_saying()
             preferred = None if agent is None else (agent, agent_wait_s)
             enter_queue(draft, queue, announcement, music_class, preferred)
-        case ivr.ToCallback(queue):
+        case ivr.ToCallback(queue, slot):
             _leave(draft, "callback")
             draft.stop_saying()
-            exit_steps.call_back(draft, queue)
+            exit_steps.call_back(draft, queue, slot)
         case ivr.ToOutside():
             _leave(draft, "transfer")
             outside_steps.join(draft)
@@ -227,7 +222,8 @@ def _remember_proof(draft: Draft, turn: ivr.Turn) -> None:
         draft.become(verified_by=None)
 
 
-def _act(draft: Draft, action: ivr.Say | ivr.StopSaying | ivr.StartMusic | ivr.StopMusic | ivr.Ask) -> None:
+def _act(draft: Draft, action: ivr.Action) -> ivr.Answered | None:
+    """Do what a turn asks for; the answer to what is asked, if it is known already: that it can't be."""
     match action:
         case ivr.Say(prompts, language):
             stop_music(draft)
@@ -242,8 +238,13 @@ def _act(draft: Draft, action: ivr.Say | ivr.StopSaying | ivr.StartMusic | ivr.S
         case ivr.Ask(request, inquiry, within_s):
             contact = draft.contact
             draft.ask(ask.AskWorld(contact.contact_id, request, inquiry, within_s, contact.caller))
+        case ivr.Dial():
+            return outside_steps.dial(draft, action)
+        case ivr.AskSlots() | ivr.BookSlot():
+            return slot_steps.ask_floor(draft, action)
         case _:
             assert_never(action)
+    return None
 
 
 def _event(note: ivr.Note) -> ev.IvrEvent:

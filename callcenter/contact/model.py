@@ -54,7 +54,8 @@ class Callback:
     """A promise to call the customer back at `number`, and how far we are with it.
 
     While their phone rings `leg_id` is that leg; agent first, `agent_id` waits on `agent_leg` for them to pick up.
-    `failed_at` is when the last attempt came to nothing.
+    `failed_at` is when the last attempt came to nothing. `slot` is when the customer wants to be called: its begin and
+    end; None: when it is their turn.
     """
 
     promised_at: float
@@ -64,6 +65,7 @@ class Callback:
     leg_id: str | None = None
     agent_id: str | None = None
     agent_leg: str | None = None
+    slot: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ from recordings.naming import recording_files
 _TOLD = {"busy": "busy", "rejected": "busy", "no_answer": "no_answer"}
 
 
-def dial(draft: Draft, action: ivr.Dial) -> str | None:
-    """Ring the phone, the caller hearing that; or say why it may not be dialed."""
+def dial(draft: Draft, action: ivr.Dial) -> ivr.Answered | None:
+    """Ring the phone, the caller hearing that; or say that it may not be dialed, and why."""
     contact, policy = draft.contact, draft.plan.dial_out
     why = why_no_transfer(policy, action.number)
     if policy is None or why is not None:
-        draft.remember(ev.TransferRefused(action.number, why or "no_dial_out"))
-        return why or "no_dial_out"
+        why = why or "no_dial_out"
+        draft.remember(ev.TransferRefused(action.number, why))
+        return ivr.Answered(action.request, "failed", why=why)
     dials_made = contact.dials_made + 1
     leg_id = f"{contact.contact_id}.x{dials_made}"
     shown = policy.caller_id or contact.hotline

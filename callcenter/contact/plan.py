@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from callcenter.contact.comfort import Comfort
 from callcenter.contact.dial_policy import DialPolicy
+from callcenter.contact.slots import SlotRules
 from ivr.calendar import Calendar
 from ivr.model import Flow
 from routing.model import CallbackRules
@@ -34,6 +35,7 @@ class QueuePlan:
     `requires` is what the queue asks of every agent; the ACD knows it by itself, here it is only told. With
     `auto_answer` the agent's phone is asked to pick up by itself. Who presses `callback_key` while they wait is called
     back as `callback` says. `comfort` is what callers are told meanwhile; None: nothing.
+    `slots` says at which times within the calendar `hours` they can be, None: at none of their choice.
     """
 
     queue: str
@@ -45,6 +47,8 @@ class QueuePlan:
     callback: CallbackRules = USUAL_CALLBACK
     callback_key: str | None = None
     comfort: Comfort | None = None
+    slots: SlotRules | None = None
+    hours: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from callcenter.contact.draft import Draft
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.talk_steps import start_talk
 from ivr.expression import as_text
-from routing.model import SoFar
+from routing.model import KEPT_S_MAX, SoFar
 from routing.requirement import All, Held, Requirement, both, parse, show
 from routing.rules import Facts, decide
 
@@ -278,6 +278,7 @@ def entering(draft: Draft) -> ask.EnterQueue:
         callback=contact.callback is not None and not contact.channel_id,
         so_far=_so_far(draft),
         told=contact.told if contact.callback is None else None,
+        slot_begin=contact.callback.slot[0] if contact.callback is not None and contact.callback.slot else None,
     )
 
 
@@ -286,12 +287,10 @@ def _so_far(draft: Draft) -> SoFar | None:
     contact = draft.contact
     if contact.callback is None or contact.queue is None:
         return None
-    rules, failed_at = draft.plan.queue(contact.queue).callback, contact.callback.failed_at
-    return SoFar(
-        attempts=contact.callback.attempts,
-        expires_at=contact.callback.promised_at + rules.expires_s,
-        retry_at=None if failed_at is None else failed_at + rules.retry_s,
-    )
+    rules, callback = draft.plan.queue(contact.queue).callback, contact.callback
+    begin, end = callback.slot or (None, callback.promised_at)
+    retry_at = begin if callback.failed_at is None else callback.failed_at + rules.retry_s
+    return SoFar(callback.attempts, min(end + rules.expires_s, callback.promised_at + KEPT_S_MAX), retry_at)
 
 
 def _needs(requires: Requirement) -> dict[str, int]:

@@ -68,6 +68,11 @@ WORDS: Mapping[PromptId, str] = {
     "wait_about": "The estimated wait is about",
     "wait_less": "The estimated wait is less than",
     "wait_more": "The estimated wait is more than",
+    "slot_for": "For",
+    "slot_today": "today,",
+    "slot_tomorrow": "tomorrow,",
+    "slot_to": "to",
+    "slot_press": "press",
 }
 
 
@@ -138,6 +143,11 @@ def wait(least: int, most: int | None) -> Prompts:
     return ("wait_between", *_whole(least), "wait_and", *minutes) if least else ("wait_less", *minutes)
 
 
+def slot(day: PromptId, begin: Prompts, end: Prompts, key: int) -> Prompts:
+    """For tomorrow, ten a m to ten thirty a m, press one."""
+    return ("slot_for", day, *begin, "slot_to", *end, "slot_press", *_whole(key))
+
+
 def _year(year: int) -> Prompts:
     """In two halves as people say it: twenty ten, nineteen oh five, nineteen hundred; two thousand eight."""
     century, rest = divmod(year, 100)
@@ -185,5 +195,6 @@ SPEAKER = Speaker(
     duration=duration,
     place=place,
     wait=wait,
+    slot=slot,
     minus="num_minus",
 )

@@ -69,6 +69,10 @@ WORDS: Mapping[PromptId, str] = {
     "wait_about": "預估等候時間約",
     "wait_less": "預估等候時間不到",
     "wait_more": "預估等候時間超過",
+    "slot_today": "今天",
+    "slot_tomorrow": "明天",
+    "slot_to": "到",
+    "slot_press": "請按",
 }
 
 
@@ -154,6 +158,11 @@ def wait(least: int, most: int | None) -> Prompts:
     return ("wait_between", *_counted(least), "wait_to", *minutes) if least else ("wait_less", *minutes)
 
 
+def slot(day: PromptId, begin: Prompts, end: Prompts, key: int) -> Prompts:
+    """明天上午十點整到上午十點三十分請按一."""
+    return (day, *begin, "slot_to", *end, "slot_press", *_whole(key))
+
+
 def _month_and_day(value: date) -> Prompts:
     return (*_whole(value.month), "date_month", *_whole(value.day), "date_day")
 
@@ -220,5 +229,6 @@ SPEAKER = Speaker(
     duration=duration,
     place=place,
     wait=wait,
+    slot=slot,
     minus="num_minus",
 )

@@ -57,6 +57,7 @@ from ivr.model import (
     Scale,
     ScheduleNode,
     SetNode,
+    SlotsNode,
     Spoken,
     SubFlowNode,
     Subject,
@@ -146,6 +147,7 @@ requested = st.builds(
     body=st.sampled_from([None, {"n": parse_expression("count")}]),
     **waits,
 )
+slots = st.builds(SlotsNode, st.just("orders"), prompts, node_ids, node_ids, st.integers(1, 3))
 outside = st.builds(
     OutsideNode,
     st.sampled_from([parse_expression("code"), parse_expression("'+886212345678'")]),
@@ -213,6 +215,7 @@ nodes: st.SearchStrategy[Node] = st.one_of(
     st.builds(QueueNode, st.just("orders"), announcement=prompts),
     st.builds(TransferNode, st.just("orders"), st.just(parse_expression("word"))),
     outside,
+    slots,
     st.just(CallbackNode("orders")),
     st.just(VoicemailNode()),
     st.builds(HangUpNode, st.sampled_from(END_STATES)),
@@ -249,6 +252,8 @@ def onward(node: Node, later: Callable[[], NodeId]) -> Node:  # noqa: C901, PLR0
             return replace(node, next=later(), on_failed=later(), on_error=later())
         case OutsideNode():
             return replace(node, on_failed=later(), on_busy=node.on_busy and later(), on_no_answer=None)
+        case SlotsNode():
+            return replace(node, on_none=later(), on_exhausted=later())
         case SubFlowNode():
             return replace(node, outcomes={"done": later()})
         case QueueNode() | TransferNode() | CallbackNode() | VoicemailNode() | HangUpNode() | ReturnNode():
@@ -310,6 +315,7 @@ VALUES: tuple[dict[str, Value], ...] = (
     {"total": 3, "a.b": "x"},
     {"total": "many"},
     {"a.b": "x" * 999},
+    {"1.begin": NOW + 3_600.0, "1.end": NOW + 5_400.0, "2.begin": NOW + 5_400.0, "2.end": NOW + 7_200.0},
 )
 OUTCOMES = ("found", "none", "verified", "wrong", "locked", "error", "?", "answered", "busy", "no_answer")
 answers = st.builds(Answered, st.integers(0, 4), st.sampled_from(OUTCOMES), st.sampled_from(VALUES))
@@ -382,8 +388,8 @@ def test_who_waits_for_an_answer_hears_something_after_a_second_and_waits_no_lon
         asked_at = turn.cursor.asked_at
         if asked_at is None or turn.exit is not None:
             continue
-        if isinstance(inside(flow, turn.cursor.calls).nodes[turn.cursor.node], OutsideNode):
-            continue  # they hear that it rings
+        if isinstance(inside(flow, turn.cursor.calls).nodes[turn.cursor.node], (OutsideNode, SlotsNode)):
+            continue  # they hear that it rings; which times are free is known at once
         assert turn.timer_at is not None
         assert turn.timer_at <= asked_at + 20.0
         if not turn.cursor.saying and not turn.cursor.music:

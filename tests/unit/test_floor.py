@@ -10,7 +10,8 @@ from callcenter.closings import Closing
 from callcenter.contact import commands as ask
 from callcenter.contact import signals as sig
 from callcenter.contact.comfort import Told
-from callcenter.floor import ChosenPresence, Floor, UnknownAgent, UnknownQueue
+from callcenter.errors import UnknownAgent, UnknownQueue
+from callcenter.floor import ChosenPresence, Floor
 from callcenter.ports import Append, DeviceSeen
 from routing import messages as acd
 from routing.acd.contacts import Away

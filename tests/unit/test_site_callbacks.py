@@ -12,6 +12,7 @@ from callcenter.blueprint import acd_configuration, contact_plan
 from callcenter.config.settings import SettingsError, load_settings
 from callcenter.config.site import SiteError, load_site
 from callcenter.contact.dial_policy import DialPolicy
+from callcenter.contact.slots import SlotRules
 from routing.model import CallbackMode, CallbackRules, Exit, ExitKind
 
 DEMO = Path(callcenter.config.__file__).parent / "demo_site"
@@ -168,3 +169,46 @@ def test_a_flow_transfers_to_phones_that_may_be_dialed_only(folder: Path, number
 def test_extensions_begin_with_digits(folder: Path) -> None:
     add(folder, "site.toml", DIAL_OUT + 'extensions = ["+886"]\n')
     assert mistakes(folder) == ("site.dial_out.extensions: '+886' begins no extension; write up to 8 digits",)
+
+
+SLOTS = """
+[later]
+requires = "orders"
+hours = "always"
+callback = { slot_max = 4, slot_s = 3600, slots_offered = 2 }
+"""
+
+
+def test_a_queue_says_how_many_it_calls_in_each_slot(folder: Path) -> None:
+    add(folder, "queues.toml", SLOTS)
+    site = load_site(folder)
+    assert site.queues["later"].slots == contact_plan(site).queue("later").slots == SlotRules(3_600.0, 4, 2)
+    assert contact_plan(site).queue("later").hours == "always"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mistake"),
+    [
+        ("slot_s = 1000, slot_max = 1", "callback.slot_s: must be quarters of an hour"),
+        ("slot_s = 1800", "callback.slot_s: says nothing without slot_max"),
+        ("slot_max = 0", "callback.slot_max: must be"),
+    ],
+)
+def test_slots_that_make_no_sense_are_refused(folder: Path, wrong: str, mistake: str) -> None:
+    add(folder, "queues.toml", SLOTS.replace("slot_max = 4, slot_s = 3600, slots_offered = 2", wrong))
+    assert any(each.startswith(f"queues.later.{mistake}") for each in mistakes(folder)), mistakes(folder)
+
+
+def test_slots_need_hours_and_a_flow_that_offers_them_a_queue_that_has_some(folder: Path) -> None:
+    add(folder, "site.toml", DIAL_OUT)
+    add(folder, "queues.toml", SLOTS.replace('hours = "always"', ""))
+    main = folder / "flows" / "main.toml"
+    orders = '[nodes.orders]\ntype = "queue"\nqueue = "orders"\nannouncement = ["to_agent"]'
+    offers = '[nodes.orders]\ntype = "callback"\nqueue = "orders"\nprompts = ["to_agent"]\non_none = "product"\n'
+    offers += 'on_exhausted = "product"'
+    main.write_text(main.read_text().replace(orders, offers))
+    found = mistakes(folder)
+    assert "queues.later.callback.slot_max: needs hours: slots are offered while the queue is open" in found
+    wanted = "flows.main.nodes.orders.queue: 'orders' has no slots; callback.slot_max says how many it takes in each"
+    assert wanted in found
+    assert any("nodes.orders.prompts: times need the prompts" in each for each in found)
