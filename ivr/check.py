@@ -119,7 +119,12 @@ def _unreachable(flow: Flow) -> Iterator[str]:
 
 def _dead_ends(flow: Flow) -> Iterator[str]:
     ends = (QueueNode, TransferNode, CallbackNode, VoicemailNode, HangUpNode, ReturnNode)
-    saved = closure([node_id for node_id, node in flow.nodes.items() if isinstance(node, ends)], backward(flow))
+    ending = [
+        node_id
+        for node_id, node in flow.nodes.items()
+        if isinstance(node, ends) or (isinstance(node, SubFlowNode) and not node.outcomes)  # the visit ends in there
+    ]
+    saved = closure(ending, backward(flow))
     for node_id in flow.nodes:
         if node_id not in saved:
             yield f"nodes.{node_id}: dead end: neither a queue nor a hang_up can be reached from here"

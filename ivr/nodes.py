@@ -202,7 +202,7 @@ def _survey(reader: Reader) -> SurveyNode:
 def _sub_flow(reader: Reader) -> SubFlowNode:
     return SubFlowNode(
         flow=reader.text("flow"),
-        outcomes=reader.text_map("outcomes", required=True),
+        outcomes=reader.text_map("outcomes", required=False),
         inputs=expressions(reader, "inputs", required=False),
         outputs=reader.text_map("outputs", required=False),
     )

@@ -348,6 +348,14 @@ def demo(
     raise typer.Exit(run_demo(load_settings(), calls=calls, as_json=as_json))
 
 
+@cli.command("demo-data", epilog="Example: callcenter demo-data")
+def demo_data(as_json: AsJson = False) -> None:
+    """Give the demo site's customers orders, cases and a PIN, for who tries its hotlines; on no other site."""
+    from api.demo import data  # noqa: PLC0415 - heavy, see the head of this file
+
+    _await(lambda settings: data.fill(settings, as_json=as_json))
+
+
 def main() -> NoReturn:
     """Run the command line; expected faults become a sentence and an exit code, never a traceback."""
     gc.enable()

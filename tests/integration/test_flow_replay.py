@@ -1,8 +1,6 @@
 """Scripted conversations by telephone, the demo's and the templates': the same script, real keys, the same notes."""
 
-import shutil
 import tomllib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site, load_site
 from callcenter.db.engine import make_engine
 from callcenter.db.self_service import SelfService
-from callcenter.flow_templates import add, make, template, templates
+from callcenter.flow_templates import templates
 from callcenter.runtime import Surroundings
 from ivr.coverage import coverage
 from ivr.model import QueueNode
@@ -28,7 +26,6 @@ from tests.database import fetch
 from tests.kit.hotline import access, data, open_hotline, settings_for
 from tests.kit.parts import DEMO_SITE, RealAsterisk
 from tests.kit.waiting import until
-from tests.unit.test_flow_templates import fitting, silence
 
 pytestmark = pytest.mark.integration
 
@@ -42,15 +39,9 @@ def script_of(site: Site, name: str) -> Script:
 
 
 @pytest.fixture
-async def templated(tmp_path: Path, asterisk: RealAsterisk) -> AsyncIterator[Site]:
-    """The demo site with a flow of every template, its prompts in Asterisk; in the end Asterisk is as it was."""
-    folder = shutil.copytree(DEMO_SITE, tmp_path / "site")
-    for name in templates():
-        add(make(template(name), name, fitting(name), load_site(folder)), folder, silence)
-    site = load_site(folder)
-    await asterisk.companion.adapt(replace(asterisk.plan, prompts_dir=site.prompts_dir))
-    yield site
-    await asterisk.companion.adapt(asterisk.plan)
+def templated() -> Site:
+    """The demo site, which has a flow of every template."""
+    return load_site(DEMO_SITE)
 
 
 async def test_the_conversations_of_the_demo_and_of_every_template_go_on_real_asterisk_as_they_are_written(

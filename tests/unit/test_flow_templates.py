@@ -1,10 +1,10 @@
 """Every template becomes a flow of a site: checked, with all its conversations, every way walked, in both languages."""
 
 import json
-import shutil
 import sys
 import tomllib
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from callcenter.config.site import load_site
 from callcenter.flow_templates import TemplateError, add, make, template, templates
 from callcenter.prompts_render import Line
 from tests.kit.parts import DEMO_SITE
+from tests.kit.sites import without_templates
 
 GIVEN = {"queue": "orders", "calendar": "always", "tiers": "platinum, vip"}
 
@@ -29,7 +30,7 @@ def silence(_: Line, target: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return shutil.copytree(DEMO_SITE, tmp_path / "site")
+    return without_templates(tmp_path / "site")
 
 
 def fitting(name: str) -> dict[str, str]:
@@ -82,6 +83,29 @@ def test_the_same_prompt_says_the_same_in_every_template_and_in_the_demo() -> No
         for line in template(name).lines:
             texts.setdefault((line.language, line.prompt), set()).add(line.text)
     assert {place for place, said in texts.items() if len(said) > 1} == set()
+
+
+@pytest.mark.parametrize("name", templates())
+def test_the_demo_site_has_each_template_as_it_is_now(name: str) -> None:
+    demo = load_site(DEMO_SITE)
+    given = {
+        "after_call_survey": {"service": "product"},
+        "appointment_reminder": {"service": "activities"},
+        "collections": {"service": "product"},
+        "hotline": {"calendar": "office", "sales": "product", "service": "orders", "person": "product"},
+        "order_status": {"service": "orders"},
+        "self_service": {"service": "orders", "calendar": "office"},
+        "vip_line": {"tiers": "vip_risk,platinum,vip", "vip": "vip", "service": "product", "calendar": "always"},
+    }[name]
+    flows = {flow_id: flow for flow_id, flow in demo.flows.items() if flow_id != name}
+    elsewhere = replace(demo, flows=flows, folder=DEMO_SITE / "nowhere")
+    new = make(template(name), name, given, elsewhere)
+    assert new.flow == (DEMO_SITE / f"flows/{name}.toml").read_text()
+    assert new.tests == (DEMO_SITE / f"flows/tests/{name}.toml").read_text()
+    assert new.lines == []
+    texts = tomllib.loads((DEMO_SITE / "prompts.toml").read_text())
+    voiced = {(line.prompt, line.language): line.text for line in template(name).lines if line.voice == line.language}
+    assert {place: texts[place[0]][place[1]] for place in voiced} == voiced
 
 
 def test_there_are_templates_for_what_hotlines_are_made_of() -> None:

@@ -289,6 +289,17 @@ def test_a_sub_flow_must_exist_and_return_as_it_is_written() -> None:
     ]
 
 
+def test_a_sub_flow_that_never_returns_ends_the_visit_and_needs_no_outcome() -> None:
+    ends: dict[str, object] = {"start": "a", "nodes": {"a": say("end"), "end": END}}
+    outer: dict[str, object] = {"start": "a", "agent_node": "q", "nodes": {"a": say("call"), "q": QUEUE}}
+    outer["nodes"] = {"a": say("call"), "call": {"type": "sub_flow", "flow": "ends"}, "q": QUEUE}
+    assert within({"outer": outer, "ends": ends}) == []
+    outer["nodes"] = {"a": say("call"), "call": {"type": "sub_flow", "flow": "inner"}, "q": QUEUE}
+    assert within({"outer": outer, "inner": INNER}) == [
+        "nodes.call.outcomes: 'done' is missing, with which flow 'inner' may return"
+    ]
+
+
 def test_what_goes_into_a_sub_flow_and_comes_out_of_it_is_typed() -> None:
     declare = "; declare it under [variables]"
     exchange = {"inputs": {"wanted": "'x'", "wnted": "1"}, "outputs": {"code": "fund", "sum": "found"}}

@@ -11,6 +11,7 @@ import callcenter.config
 from callcenter.config.site import SiteError, load_site
 from ivr.calendar import is_open
 from ivr.nodes import READ
+from tests.kit.sites import without_templates
 
 DEMO = Path(callcenter.config.__file__).parent / "demo_site"
 NOW = 1_760_000_000.0
@@ -107,6 +108,8 @@ def test_a_flow_changes_its_version_with_its_text(folder: Path, spoil: Callable[
 def test_twenty_mistakes_are_reported_at_once_each_with_its_path(
     folder: Path, spoil: Callable[[str, str, str], None]
 ) -> None:
+    shutil.rmtree(folder)
+    without_templates(folder)  # whose prompts would be missing in many more places
     spoil("site.toml", 'region = "TW"', 'region = "Taiwan"')
     spoil("site.toml", '"Asia/Taipei"', '"Asia/Taipeh"')
     spoil("site.toml", '["agent01", "agent02"]', '["agent01", "agnet02"]')
