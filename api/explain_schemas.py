@@ -60,7 +60,7 @@ class ExplanationBody(Answer):
     """A contact's place in a queue at this moment, and why it is not served yet."""
 
     summary: str = Field(description="The same in a sentence or two")
-    situation: str = Field(description="waiting, offered, to_call, dialing, resting or would_enter")
+    situation: str = Field(description="waiting, offered, to_call, dialing, resting, held_back or would_enter")
     queue: str
     value_tier: str
     wait_s: float

@@ -90,6 +90,14 @@ def promise_body(promise: Promise) -> PromiseBody | None:
     return PromiseBody(position=told.position, p50_s=p50_s, p90_s=p90_s, rose_because=promise.rose_because)
 
 
+_CALLBACK = {
+    "to_call": "is called back soon",
+    "dialing": "is being called",
+    "resting": "could not be reached",
+    "held_back": "is called as soon as more trunks are free than are kept for others",
+}
+
+
 def summary(found: Explanation) -> str:
     """Why not yet, or who would be asked, in a sentence or two."""
     if found.turned_away is not None:
@@ -97,9 +105,8 @@ def summary(found: Explanation) -> str:
     match found.situation:
         case "offered":
             return "A phone rings for it."
-        case "to_call" | "dialing" | "resting":
-            state = {"to_call": "is called back soon", "dialing": "is being called", "resting": "is called later"}
-            return f"A callback: the customer {state[found.situation]}."
+        case "to_call" | "dialing" | "resting" | "held_back":
+            return f"A callback: the customer {_CALLBACK[found.situation]}."
         case "would_enter" if found.candidates:
             return f"It would be offered to {found.candidates[0]} at once."
         case _:

@@ -194,6 +194,8 @@ class Floor:
                 self._tell(acd.Left(contact_id, abandoned))
             case ask.TellDialed(contact_id, outcome):
                 self._tell(acd.CustomerDialed(contact_id, outcome))
+            case ask.HoldDials(tiers):
+                self._tell(acd.DialsHeld(tiers))
             case ask.SettleOffer(offer_id, outcome):
                 if outcome in {Outcome.ACCEPTED, Outcome.CALLER_GONE}:
                     self._forget(offer_id.rpartition(".")[0])

@@ -46,12 +46,13 @@ class ContactSession:
     """Runs the contact machine for one contact.
 
     A bug in the machine fails this contact alone: it is recorded, and its caller goes to the fallback dialplan.
-    `line` is told the contact's id each time it takes a trunk (True) or frees it, `forget` the contact as it ends.
+    `line` is told the contact's id each time it takes a trunk (True) or frees it, `forget` the contact as it ends;
+    `held_back` knows why its customer may not be called just now (None: they may).
     """
 
     __slots__ = (
-        "_ask_world", "_clock", "_draining", "_fault", "_forget", "_journal", "_line", "_mailbox", "_plan",
-        "_telephony", "_tell_floor", "_timer", "_timer_at", "contact",
+        "_ask_world", "_clock", "_draining", "_fault", "_forget", "_held_back", "_journal", "_line", "_mailbox",
+        "_plan", "_telephony", "_tell_floor", "_timer", "_timer_at", "contact",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class ContactSession:
         ask_world: Callable[[ask.AskWorld], None],
         line: Callable[[str, bool], None],
         forget: Callable[[Contact], None],
+        held_back: Callable[[Contact], str | None],
     ) -> None:
         self.contact = contact
         self._plan = plan
@@ -76,6 +78,7 @@ class ContactSession:
         self._ask_world = ask_world
         self._line = line
         self._forget = forget
+        self._held_back = held_back
         self._mailbox: deque[tuple[Signal, float | None]] = deque()
         self._draining = False
         self._fault = ""
@@ -149,12 +152,18 @@ class ContactSession:
                 now = min(now, max(at, self.contact.last_at))
             cause = type(signal).__name__
             try:
-                return _Taken(advance(self.contact, signal, self._plan, now), now, cause)
+                return _Taken(advance(self.contact, signal, self._plan_now(), now), now, cause)
             except Exception as error:
                 log.exception("contact failed", contact=self.contact.contact_id, signal=cause)
                 self._fault = f"{type(error).__name__}: {error}"
         why, self._fault = self._fault, ""
         return _Taken(fail(self.contact, why, self._plan, now), now, cause)
+
+    def _plan_now(self) -> Plan:
+        """The plan, and for who was promised a call, whether they may be called just now."""
+        if self.contact.callback is None:
+            return self._plan
+        return replace(self._plan, held_back=self._held_back(self.contact))
 
     def _take(self, taken: _Taken, entries: list[Entry], commands: list[_Outward]) -> None:
         step = taken.step

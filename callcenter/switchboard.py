@@ -29,7 +29,7 @@ from callcenter.entropy import Entropy
 from callcenter.ports import CallerAtTheDoor, Customers, DeviceSeen, Journal, Telephony
 from callcenter.session import ContactSession
 from ivr.model import Flow
-from routing.admission import admit
+from routing.admission import admit, admit_dial, held_tiers
 
 log = structlog.get_logger()
 
@@ -47,7 +47,8 @@ class Switchboard:
 
     Every contact whose caller is on the line, or is being called, takes a trunk. If the site says how many there
     are, the last ones are kept for valuable customers (`routing.admission`); whom we gave to the fallback or voicemail
-    is not counted. `dials_out`: whether there is a trunk by which customers can be called.
+    is not counted. `dials_out`: whether there is a trunk by which customers can be called. Nobody is called on a trunk
+    that is kept, nor on the last one; the floor is told of which tiers that is so.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Switchboard:
         self._inbound: dict[str, str] = {}  # the caller's channel → contact
         self._channels: dict[str, str] = {}  # and back, for a contact forgets the channel that left it
         self._on_the_line: set[str] = set()  # contacts that take a trunk
+        self._held: tuple[int, ...] = ()  # tiers whose customers are not called just now
         self._refused: deque[str] = deque(maxlen=_REFUSED_MAX)  # channels
         self.strays = 0
 
@@ -101,6 +103,7 @@ class Switchboard:
         for session in self._sessions.values():
             if _fits(session.contact, self._plan):
                 session.replan(self._plan)
+        self._look_at_trunks()
 
     def arrived(self, caller: CallerAtTheDoor) -> None:
         """A caller is at the door: a new contact, or busy if no trunk is left for them, or the fallback dialplan."""
@@ -204,6 +207,7 @@ class Switchboard:
             ask_world=self._ask_world,
             line=self._line,
             forget=self._forget,
+            held_back=self._why_held_back,
         )
 
     def _planned(self, site: Site) -> Plan:
@@ -217,6 +221,23 @@ class Switchboard:
             self._on_the_line.add(contact_id)
         else:
             self._on_the_line.discard(contact_id)
+        self._look_at_trunks()
+
+    def _look_at_trunks(self) -> None:
+        """Tell the floor whose customers may be called, if that has changed."""
+        site = self._site
+        held = () if site.trunks is None else held_tiers(site.trunks - self.trunks_in_use, site.policy.tiers)
+        if held != self._held:
+            self._held = held
+            self._tell_floor(ask.HoldDials(held))
+
+    def _why_held_back(self, contact: Contact) -> str | None:
+        """Why this contact's customer may not be called just now; None if they may."""
+        site = self._site
+        if site.trunks is None:
+            return None
+        admission = admit_dial(site.trunks - self.trunks_in_use, site.policy.tier(site.tier_rank(contact.value_tier)))
+        return None if admission.accepted else admission.why
 
     def _why_refused(self, caller: CallerAtTheDoor, customer: CustomerCard | None) -> str | None:
         """Why this caller gets no trunk; None if they do. Who was answered before is never refused."""
@@ -236,6 +257,7 @@ class Switchboard:
         self._sessions[contact_id] = session
         if session.contact.on_a_trunk:
             self._on_the_line.add(contact_id)
+            self._look_at_trunks()
         self._channels[contact_id] = channel_id
         self._inbound[channel_id] = contact_id
 
@@ -244,6 +266,7 @@ class Switchboard:
             self._customers.served(contact.customer.customer_id, contact.agent_id)
         del self._sessions[contact.contact_id]
         self._on_the_line.discard(contact.contact_id)
+        self._look_at_trunks()
         channel_id = self._channels.pop(contact.contact_id)
         if self._inbound.get(channel_id) == contact.contact_id:
             del self._inbound[channel_id]

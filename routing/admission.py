@@ -21,10 +21,11 @@ from routing.policy import Tier
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether a caller is taken, and by what: `free_trunks` were free, `reserve` are kept for more valuable tiers."""
+    """Whether a caller is taken, and by what: `free_trunks` were free, `reserve` are kept for others."""
 
     free_trunks: int
     reserve: int
+    kept_for: str = "more valuable tiers"
 
     @property
     def accepted(self) -> bool:
@@ -35,15 +36,28 @@ class Admission:
     def why(self) -> str:
         """The reason, for the contact's record."""
         if self.accepted:
-            return f"{_trunks(self.free_trunks)} free, more than the {self.reserve} kept for more valuable tiers"
+            return f"{_trunks(self.free_trunks)} free, more than the {self.reserve} kept for {self.kept_for}"
         if self.free_trunks <= 0:
             return "no trunk is free"
-        return f"{_trunks(self.free_trunks)} free, {self.reserve} kept for more valuable tiers"
+        return f"{_trunks(self.free_trunks)} free, {self.reserve} kept for {self.kept_for}"
 
 
 def admit(free_trunks: int, tier: Tier) -> Admission:
     """Take or refuse a caller of this tier; `free_trunks` does not count the one that the caller came in on."""
     return Admission(free_trunks, tier.trunk_reserve)
+
+
+def admit_dial(free_trunks: int, tier: Tier) -> Admission:
+    """Whether a customer of this tier may be called now: neither a trunk that is kept, nor the last one, is for that.
+
+    Who calls us is never busy because we call somebody ourselves while only one trunk is left.
+    """
+    return Admission(free_trunks, tier.trunk_reserve) if tier.trunk_reserve else Admission(free_trunks, 1, "callers")
+
+
+def held_tiers(free_trunks: int, tiers: Sequence[Tier]) -> tuple[int, ...]:
+    """The ranks of the tiers whose customers may not be called now; 0 is the most valuable."""
+    return tuple(rank for rank, tier in enumerate(tiers) if not admit_dial(free_trunks, tier).accepted)
 
 
 @dataclass(frozen=True, slots=True)

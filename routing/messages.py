@@ -64,6 +64,7 @@ class DialOutcome(StrEnum):
     ANSWERED = "answered"
     FAILED = "failed"  # no answer, busy, unreachable
     REFUSED = "refused"  # the customer wants no callback any more, or may not be called
+    HELD_BACK = "held_back"  # not dialed: too few trunks were free; it is no attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,13 @@ class CustomerDialed:
 
     contact_id: str
     outcome: DialOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class DialsHeld:
+    """Too few trunks are free to call back customers of these tiers (ranks); all others may be called."""
+
+    tiers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +181,7 @@ Input: TypeAlias = (
     | Left
     | CallbackChosen
     | CustomerDialed
+    | DialsHeld
     | PresenceChosen
     | DeviceChanged
     | OfferSettled

@@ -17,6 +17,7 @@ from routing.messages import (
     Decision,
     DeviceChanged,
     DialOutcome,
+    DialsHeld,
     Engaged,
     Entered,
     Input,
@@ -59,7 +60,7 @@ HAPPENINGS = (
     *("refuse",) * 2,
     *("hang up",) * 3,
     *("finish", "leave", "break", "break", "back", "back", "phone", "call me", "dialed", "dialed", "wait"),
-    *("engage", "close", "open", "open", "open", "site", "odd"),
+    *("engage", "close", "open", "open", "open", "site", "odd", "trunks"),
 )
 """What can happen, the frequent more than once."""
 
@@ -252,6 +253,8 @@ class Day:
                 return self._dialed(seen, n, m)
             case "wait":
                 return Tick()
+            case "trunks":
+                return DialsHeld(((), (2,), (1, 2), (0, 1, 2))[m % 4])
             case "engage":
                 return Engaged(agent_id, f"with-{agent_id}")
             case _:
@@ -305,5 +308,6 @@ class Day:
     def _dialed(self, seen: Snapshot, n: int, m: int) -> Input | None:
         away = [view for queue in seen.queues for view in queue.waiting if view.away is not None]
         calling = sorted(view.entered.contact_id for view in (*seen.calling, *away))
-        outcome = (DialOutcome.ANSWERED, DialOutcome.FAILED, DialOutcome.FAILED, DialOutcome.REFUSED)[m % 4]
+        outcomes = (DialOutcome.ANSWERED, DialOutcome.FAILED, DialOutcome.FAILED, *tuple(DialOutcome)[2:])
+        outcome = outcomes[m % len(outcomes)]
         return CustomerDialed(calling[n % len(calling)], outcome) if calling else None

@@ -12,7 +12,9 @@ from routing.messages import (
     CallbackOver,
     Configured,
     CustomerDialed,
+    DialCustomer,
     DialOutcome,
+    DialsHeld,
     Diverted,
     Entered,
     Left,
@@ -131,6 +133,21 @@ def the_overdue_are_served_first(moment: Moment) -> None:
     assert offer.trace.overdue is (floor.due_at(chosen) <= moment.now)
 
 
+def nobody_is_called_on_a_trunk_that_is_kept(moment: Moment) -> None:
+    """Customer first: while a tier is held, none of its customers is called; nor does one of them stand in line."""
+    held = moment.after.dials_held
+    there = {view.entered.contact_id: view for queue in moment.before.queues for view in queue.waiting}
+    for decision in moment.decisions:
+        if isinstance(decision, DialCustomer) and decision.contact_id in there:
+            view = there[decision.contact_id]
+            assert view.offers or view.entered.value_tier not in held, "only an agent who was asked before may accept"
+    if isinstance(moment.given, DialsHeld) and moment.after.at == moment.now:
+        for queue in moment.after.queues:
+            for view in queue.waiting:
+                kept = view.entered.callback and not view.offers and min(view.entered.value_tier, 2) in held
+                assert not kept or view.away is not None
+
+
 MOMENTARY: tuple[Law, ...] = (
     work_is_conserved,
     offers_go_to_who_may_serve,
@@ -138,6 +155,7 @@ MOMENTARY: tuple[Law, ...] = (
     an_agent_has_one_offer_and_a_contact_no_more_than_its_queue_rings,
     the_step_clock_stands_still_while_a_phone_rings,
     the_overdue_are_served_first,
+    nobody_is_called_on_a_trunk_that_is_kept,
 )
 
 

@@ -32,6 +32,15 @@ class CallbackRefused(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackHeldBack(Body):
+    """The customer was to be called, but too few trunks are free for that (`why`); it counts as no attempt."""
+
+    type: ClassVar[str] = "callback.held_back"
+    queue: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackWaiting(Body):
     """The caller's line was let go; the contact waits without them, with its age, to be called back."""
 
@@ -91,6 +100,7 @@ class CallbackOver(Body):
 CallbackEvent = (
     CallbackPromised
     | CallbackRefused
+    | CallbackHeldBack
     | CallbackWaiting
     | CallbackDialed
     | CallbackAnswered

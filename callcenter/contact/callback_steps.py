@@ -70,7 +70,7 @@ def agent_answered(draft: Draft, signal: sig.AgentAnswered) -> None:
     offer_steps.settle(draft, offer, "accepted")
     draft.ask(ask.SettleOffer(offer.offer_id, "accepted"))
     offer_steps.let_go(draft, "rescinded", "answered_elsewhere")
-    if why_not(draft.plan.dial_out, _callback(draft).number) is not None:
+    if draft.plan.held_back or why_not(draft.plan.dial_out, _callback(draft).number) is not None:
         draft.ask(ask.HangUp(offer.offer_id))  # the floor takes the answer for the time to dial, and hears why not
         return
     assert contact.music_class is not None
@@ -191,6 +191,11 @@ def _dial(draft: Draft, *, agent_id: str | None, agent_leg: str | None) -> None:
         assert contact.queue is not None
         draft.remember(ev.CallbackRefused(contact.queue, callback.number, why or "no_dial_out"))
         draft.ask(ask.TellDialed(contact.contact_id, DialOutcome.REFUSED))
+        return
+    if draft.plan.held_back is not None:
+        assert contact.queue is not None
+        draft.remember(ev.CallbackHeldBack(contact.queue, draft.plan.held_back))
+        draft.ask(ask.TellDialed(contact.contact_id, DialOutcome.HELD_BACK))
         return
     dials_made = contact.dials_made + 1
     leg_id = f"{contact.contact_id}.c{dials_made}"

@@ -294,6 +294,13 @@ class TellDialed:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldDials:
+    """Too few trunks are free to call customers of these value tiers (ranks, 0 highest) back."""
+
+    tiers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SettleOffer:
     """The offer ended: accepted, rejected, no_answer, unreachable, busy, caller_gone, rescinded or failed."""
 
@@ -314,7 +321,9 @@ class FinishTalk:
     dropped: bool = False
 
 
-FloorCommand = EnterQueue | TellWait | TellSlots | BookSlot | LeaveQueue | TellDialed | SettleOffer | FinishTalk
+FloorCommand = (
+    EnterQueue | TellWait | TellSlots | BookSlot | LeaveQueue | TellDialed | HoldDials | SettleOffer | FinishTalk
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ Agent first, it stands in its line like everybody else, is offered, and the cust
 Customer first, it stands in no line; the customer is dialed when an agent is forecast to be free by the time they pick
 up, and never more customers at once than agents are forecast to be free. Who cannot be reached rests and is tried
 again; who calls again takes up what is pending. There is one callback a customer and queue.
+
+While too few trunks are free for a tier, its callbacks are held back: they stand in no line and are not dialed.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from routing.acd.board import CALLBACK, WATCH, Board
+from routing.acd.board import CALLBACK, CONTACT, WATCH, Board
 from routing.acd.contacts import NO_REFUSALS, Away, Contact
 from routing.acd.order import SortKey
 from routing.acd.pairing import Pairing
-from routing.messages import CallbackOver, CustomerDialed, DialCustomer, DialOutcome, MakeOffer
+from routing.messages import CallbackOver, CustomerDialed, DialCustomer, DialOutcome, DialsHeld, MakeOffer
 from routing.model import CallbackMode
 from routing.waiting.forecast import Forecast
 
@@ -33,6 +35,8 @@ class Callbacks:
         self._to_call: dict[str, Contact] = {}
         self._calling: dict[str, Contact] = {}
         self._dialing: dict[str, int] = {}  # by queue
+        self.held: tuple[int, ...] = ()
+        """The tiers of which nobody is called now."""
         self._look_at = 0.0
 
     # --- a callback's life ----------------------------------------------------------------------------------------
@@ -67,7 +71,9 @@ class Callbacks:
             contact.waiting_since = now
         self._take_pending(contact, now)
         self._board.deadlines.set(contact.expires_at, CALLBACK, contact.contact_id)
-        if contact.rules.callback.mode is CallbackMode.AGENT_FIRST:
+        if self._is_held(contact):
+            contact.away = Away.HELD_BACK
+        elif contact.rules.callback.mode is CallbackMode.AGENT_FIRST:
             contact.away = None
             self._pairing.wait(contact, now)
         else:
@@ -102,10 +108,13 @@ class Callbacks:
             self._answered(contact, now)
         elif told.outcome is DialOutcome.REFUSED:
             self._over(contact, "refused")
+        elif told.outcome is DialOutcome.HELD_BACK:
+            contact.attempts -= 1
+            self._rest(contact, now, LOOK_S)
         elif contact.attempts >= contact.rules.callback.attempts_max:
             self._over(contact, "unreached")
         else:
-            self._rest(contact, now)
+            self._rest(contact, now, contact.rules.callback.retry_s)
 
     def taken_up_by(self, newcomer: Contact, now: float) -> None:
         """A customer with a pending callback calls again: the newcomer takes its age and agent, and it is over.
@@ -157,6 +166,28 @@ class Callbacks:
                 self._over(contact, "expired")
         elif contact.away is Away.RESTING:
             self.wait(contact, now)
+
+    # --- trunks ---------------------------------------------------------------------------------------------------
+
+    def hold(self, given: DialsHeld, now: float) -> None:
+        """From now on nobody of these tiers is called, and everybody else is."""
+        if given.tiers == self.held:
+            return
+        self.held = given.tiers
+        for contact in [each for each in self._board.contacts.values() if each.entered.callback]:
+            held = self._is_held(contact)
+            if held and (contact.waits or contact.away is Away.TO_CALL):
+                if contact.waits:
+                    self._board.pull(contact)
+                    self._board.deadlines.drop(CONTACT, contact.contact_id)
+                self._to_call.pop(contact.contact_id, None)
+                contact.away = Away.HELD_BACK
+            elif contact.away is Away.HELD_BACK and not held:
+                self.wait(contact, now)
+
+    def _is_held(self, contact: Contact) -> bool:
+        last = len(self._board.order.policy.tiers) - 1
+        return min(contact.entered.value_tier, last) in self.held
 
     # --- customer first: when to dial -----------------------------------------------------------------------------
 
@@ -220,7 +251,7 @@ class Callbacks:
         self._board.deadlines.drop(CALLBACK, contact.contact_id)
         self._pairing.wait(contact, now)
 
-    def _rest(self, contact: Contact, now: float) -> None:
+    def _rest(self, contact: Contact, now: float, rest_s: float) -> None:
         """Try again later: back in the books, with the age it had."""
         if contact.superseded_by is not None:
             self._over(contact, "returned", contact.superseded_by)
@@ -229,7 +260,7 @@ class Callbacks:
             contact.refusals = NO_REFUSALS
             contact.offers = ()
             self._board.add(contact)
-        self._rest_until(contact, now + contact.rules.callback.retry_s, now)
+        self._rest_until(contact, now + rest_s, now)
 
     def _rest_until(self, contact: Contact, retry_at: float, now: float) -> None:
         contact.away = Away.RESTING
@@ -264,8 +295,9 @@ class Callbacks:
         """Callbacks whose agent waits for the customer to pick up."""
         return tuple(self._calling.values())
 
-    def restore(self, calling: Iterable[Contact]) -> None:
-        """Take up the callbacks that are in the books, and these."""
+    def restore(self, calling: Iterable[Contact], held: tuple[int, ...]) -> None:
+        """Take up the callbacks that are in the books, and these; nobody of the tiers that are held is called."""
+        self.held = held
         self._calling = {contact.contact_id: contact for contact in calling}
         for contact in (*self._board.contacts.values(), *self._calling.values()):
             if contact.entered.callback and contact.entered.customer_id is not None:

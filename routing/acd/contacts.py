@@ -21,6 +21,7 @@ class Away(Enum):
     TO_CALL = auto()  # waits for the moment to be called
     DIALING = auto()
     RESTING = auto()  # could not be reached; tried again later
+    HELD_BACK = auto()  # too few trunks are free to call somebody of its tier
 
 
 NO_REFUSALS: Mapping[str, Offer] = MappingProxyType({})

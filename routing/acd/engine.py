@@ -27,6 +27,7 @@ from routing.messages import (
     CustomerDialed,
     Decision,
     DeviceChanged,
+    DialsHeld,
     Engaged,
     Entered,
     Input,
@@ -67,6 +68,7 @@ class Acd:
             CallbackChosen: visits.callback_chosen,
             QueueClosed: visits.queue_closed,
             QueueOpened: visits.queue_opened,
+            DialsHeld: self._callbacks.hold,
             CustomerDialed: staff.customer_dialed,
             PresenceChosen: staff.presence_chosen,
             DeviceChanged: staff.device_changed,
@@ -91,7 +93,7 @@ class Acd:
         calling = restore_board(acd._board, snapshot)
         acd._doors.restore(snapshot.closed)
         acd._comebacks.restore(snapshot.departed)
-        acd._callbacks.restore(calling)
+        acd._callbacks.restore(calling, snapshot.dials_held)
         acd._unsettled = True
         return acd
 
@@ -125,7 +127,9 @@ class Acd:
 
     def snapshot(self) -> Snapshot:
         """The whole state, as of the last step."""
-        return snapshot_of(self._board, self._now, self._doors.closed, self._comebacks.all(), self._callbacks.calling())
+        callbacks = self._callbacks
+        known = (self._doors.closed, self._comebacks.all(), callbacks.calling(), callbacks.held)
+        return snapshot_of(self._board, self._now, *known)
 
     @property
     def departures(self) -> Mapping[str, Departed | None]:

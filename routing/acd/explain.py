@@ -42,8 +42,9 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A contact's place now. `situation` is waiting, offered, to_call, dialing, resting or would_enter.
+    """A contact's place now.
 
+    `situation` is waiting, offered, to_call, dialing, resting, held_back or would_enter.
     `candidates`: ready agents who may serve it, best first (empty for one that waits, by work conservation).
     `next_change_s`: seconds of waiting until its reach changes; None if it stays. `ahead`: the first of those who are
     served before it, `ahead_total` all of them. `excluded`: everybody else, by the first reason that keeps them away.

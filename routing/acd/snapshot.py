@@ -113,6 +113,7 @@ class Snapshot:
     closed: tuple[QueueClosed, ...] = ()
     departed: tuple[Departed, ...] = ()
     calling: tuple[ContactView, ...] = ()
+    dials_held: tuple[int, ...] = ()
     turns: int = 0
 
     def agents_by_state(self) -> dict[tuple[Presence, Activity], int]:
@@ -130,6 +131,7 @@ def snapshot_of(
     closed: Mapping[str, QueueClosed],
     departed: tuple[Departed, ...],
     calling: tuple[Contact, ...],
+    dials_held: tuple[int, ...],
 ) -> Snapshot:
     """The snapshot of this board; a queue that only its contacts remember is shown too."""
     order = board.order
@@ -148,6 +150,7 @@ def snapshot_of(
         closed=tuple(closed[queue] for queue in sorted(closed)),
         departed=departed,
         calling=tuple(_view(board, contact, now) for contact in calling),
+        dials_held=dials_held,
         turns=board.turns,
     )
 

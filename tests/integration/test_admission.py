@@ -1,5 +1,6 @@
 """Trunk reservation on the real hotline (S293): the last trunks are for valuable customers, others hear busy."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,26 @@ import pytest
 
 from callcenter.config.site import Site
 from callcenter.contact.model import Phase
+from routing.model import CallbackRules
+from tests.integration.test_callbacks import AGENT_FIRST, CUSTOMER_FIRST, at_work, calling, promised
+from tests.integration.test_callbacks import site as callback_site
 from tests.kit.behaviour import Answer
-from tests.kit.hotline import AGENT_HZ, MENU, NOBODY, VIP, Hotline, brisk_site, data, open_hotline, types
+from tests.kit.hotline import (
+    AGENT_HZ,
+    CALLER_HZ,
+    MENU,
+    NOBODY,
+    VIP,
+    Hotline,
+    brisk_site,
+    data,
+    hears_only,
+    open_hotline,
+    types,
+)
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -99,6 +116,35 @@ async def test_a_change_of_the_site_holds_for_who_arrives_next(hotline: Hotline,
         await call.answered()
         await call.hang_up()
     await hotline.nothing_left()
+
+
+@pytest.mark.parametrize("rules", [CUSTOMER_FIRST, AGENT_FIRST], ids=["customer first", "agent first"])
+async def test_nobody_is_called_back_on_a_trunk_that_is_kept_for_others_and_everybody_is_once_there_is_another(
+    var: Path,
+    asterisk: RealAsterisk,
+    database_url: str,
+    trunk: Phone,
+    phones: Mapping[str, Phone],
+    rules: CallbackRules,
+) -> None:
+    trunk.behaviour = Answer(tone_hz=CALLER_HZ)
+    phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
+    site = replace(callback_site(rules), trunks=5)  # of which the demo keeps four for better tiers
+    async with calling(var, asterisk, database_url, trunk, site) as hotline:
+        contact_id = await promised(hotline, trunk)
+        patient = trunk.call(MENU, caller=VALUED)
+        await patient.answered()
+        await at_work(hotline, phones["agent01"])
+        await until(lambda: hotline.ready("agent01"), "agent01 is ready")
+        explained = hotline.center.floor.explain(contact_id)
+        assert explained is not None
+        assert explained.situation == "held_back"
+        assert (len(trunk.calls), phones["agent01"].calls) == (2, [])
+        await patient.hang_up()
+        customer, desk = await trunk.next_call(), await phones["agent01"].next_call()
+        await asyncio.gather(hears_only(customer, AGENT_HZ), hears_only(desk, CALLER_HZ))
+        await customer.hang_up()
+        await hotline.nothing_left()
 
 
 async def test_after_a_restart_the_callers_on_the_line_still_take_their_trunks(

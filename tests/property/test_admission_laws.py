@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.admission import Traffic, admit, blocking, in_use
+from routing.admission import Traffic, admit, admit_dial, blocking, in_use
 from routing.policy import Tier
 
 TRUNKS = st.integers(0, 60)
@@ -20,6 +20,14 @@ def test_who_is_admitted_with_a_larger_reserve_is_admitted_with_a_smaller_one(fr
     small, large = (admit(free, Tier("any", trunk_reserve=reserve)) for reserve in sorted((a, b)))
     assert small.accepted or not large.accepted
     assert small.accepted == (free > min(a, b))
+
+
+@given(st.integers(-5, 100), st.integers(0, 20))
+def test_a_call_of_ours_leaves_a_trunk_for_the_next_caller_of_that_tier(free: int, reserve: int) -> None:
+    tier = Tier("any", trunk_reserve=reserve)
+    if admit_dial(free, tier).accepted:
+        assert admit(free, tier).accepted
+        assert free - 1 >= 1
 
 
 @given(TRUNKS, CLASSES)

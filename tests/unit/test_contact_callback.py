@@ -163,6 +163,24 @@ def test_a_customer_who_is_not_reached_is_waited_for_again(
     assert step.contact.callback.attempts == 1
 
 
+def test_while_too_few_trunks_are_free_nobody_is_dialed_and_an_agent_who_answered_is_let_go() -> None:
+    """It is no attempt: the floor says when to try again."""
+    short = replace(PLAN, held_back="1 trunk is free, 1 kept for more valuable tiers")
+    held = ask.TellDialed(ID, DialOutcome.HELD_BACK)
+    waiting = steps(*PROMISED)[-1].contact
+    dialed = advance(waiting, sig.CallbackDue(1), short, 120.0)
+    assert dialed.events == (cb.CallbackHeldBack("vip", "1 trunk is free, 1 kept for more valuable tiers"),)
+    assert dialed.commands == (held,)
+    assert dialed.contact.callback is not None
+    assert (dialed.contact.phase, dialed.contact.callback.attempts) == (Phase.CALLBACK, 0)
+    ringing = steps(*AGENT_WAITS[:-1])[-1].contact
+    answered = advance(ringing, sig.AgentAnswered(OFFER), short, 120.0)
+    assert ask.HangUp(OFFER) in answered.commands
+    assert not any(isinstance(command, ask.DialOut) for command in answered.commands)
+    told = advance(answered.contact, sig.CallbackDue(1), short, 120.0)
+    assert (told.commands, told.contact.phase) == ((held,), Phase.CALLBACK)
+
+
 def test_the_second_attempt_rings_a_leg_of_its_own() -> None:
     step = steps(*DIALED, sig.CustomerLegEnded(CALLED, 17), sig.CallbackDue(2))[-1]
     assert step.commands == (replace(DIAL, leg_id=f"{ID}.c2"),)

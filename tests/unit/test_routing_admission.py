@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from routing.admission import Traffic, admit, blocking, in_use
+from routing.admission import Traffic, admit, admit_dial, blocking, held_tiers, in_use
 from routing.erlang import erlang_b
 from routing.policy import Tier
 
@@ -33,6 +33,23 @@ def test_a_caller_is_admitted_while_more_trunks_are_free_than_their_tier_leaves_
 ) -> None:
     admission = admit(free, tier)
     assert (admission.accepted, admission.why) == (accepted, why)
+
+
+@pytest.mark.parametrize(
+    ("free", "tier", "accepted", "why"),
+    [
+        (2, VIP, True, "2 trunks are free, more than the 1 kept for callers"),
+        (1, VIP, False, "1 trunk is free, 1 kept for callers"),
+        (0, VIP, False, "no trunk is free"),
+        (4, LOW, False, "4 trunks are free, 4 kept for more valuable tiers"),
+    ],
+)
+def test_a_customer_is_called_on_no_trunk_that_is_kept_nor_on_the_last(
+    free: int, tier: Tier, accepted: bool, why: str
+) -> None:
+    admission = admit_dial(free, tier)
+    assert (admission.accepted, admission.why) == (accepted, why)
+    assert held_tiers(free, (tier,)) == (() if accepted else (0,))
 
 
 # ---- The chain ----

@@ -12,6 +12,7 @@ from routing.messages import (
     CustomerDialed,
     DialCustomer,
     DialOutcome,
+    DialsHeld,
     Left,
     MakeOffer,
     PresenceChosen,
@@ -69,6 +70,73 @@ def promised(acd: Acd, contact_id: str, now: float, **more: object) -> list[str]
 def dialed(contact_id: str, outcome: DialOutcome) -> CustomerDialed:
     """The dialer's word."""
     return CustomerDialed(contact_id, outcome)
+
+
+# --- too few trunks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rules", [AGENT_FIRST, CUSTOMER_FIRST])
+def test_while_too_few_trunks_are_free_for_its_tier_a_callback_keeps_its_place_and_is_not_called(
+    rules: CallbackRules,
+) -> None:
+    acd = center(rules)
+    promised(acd, "c1", 10.0)
+    run(acd, 20.0, DialsHeld((1, 2)))
+    assert contact(acd, "c1").away is Away.HELD_BACK
+    assert release(acd, 30.0, "a0") == []
+    explained = acd.explain("c1", 31.0)
+    assert explained is not None
+    assert (explained.situation, explained.wait_s) == ("held_back", 21.0)
+    went_on = said(run(acd, 40.0, DialsHeld((2,))))
+    assert went_on == (["c1 rings a0"] if rules is AGENT_FIRST else ["c1 is dialed (1)"])
+
+
+def test_a_callback_promised_while_trunks_are_short_is_held_back_and_a_more_valuable_one_is_not() -> None:
+    acd = center()
+    run(acd, 5.0, DialsHeld((1,)))
+    promised(acd, "c1", 10.0)
+    promised(acd, "c2", 20.0, value_tier=0)
+    assert release(acd, 30.0, "a0") == ["c2 rings a0"]
+
+
+def test_who_waits_on_the_line_is_served_however_few_trunks_are_free() -> None:
+    acd = center()
+    run(acd, 5.0, DialsHeld((0, 1, 2)))
+    run(acd, 10.0, entered("c1", 10.0))
+    assert release(acd, 30.0, "a0") == ["c1 rings a0"]
+
+
+@pytest.mark.parametrize("rules", [AGENT_FIRST, CUSTOMER_FIRST])
+def test_trunks_that_run_short_in_the_last_second_cost_no_attempt_and_free_the_agent(rules: CallbackRules) -> None:
+    acd = center(rules)
+    promised(acd, "c1", 10.0)
+    release(acd, 20.0, "a0")
+    if rules is AGENT_FIRST:
+        run(acd, 21.0, accepted("c1.o1"))
+    run(acd, 22.0, dialed("c1", DialOutcome.HELD_BACK), DialsHeld((1,)))
+    assert agent(acd, "a0").activity is Activity.IDLE
+    assert follow(acd, 30.0) == []
+    assert (contact(acd, "c1").away, contact(acd, "c1").attempts) == (Away.HELD_BACK, 0)
+    assert said(run(acd, 40.0, DialsHeld(()))) == (["c1 rings a0"] if rules is AGENT_FIRST else ["c1 is dialed (1)"])
+
+
+def test_what_is_held_back_is_kept_over_a_restart() -> None:
+    acd = center()
+    promised(acd, "c1", 10.0)
+    run(acd, 20.0, DialsHeld((1,)))
+    again = Acd.restore(site({"a0": {}}, QueueRules("orders", callback=AGENT_FIRST, wrap_up_s=0.0)), acd.snapshot())
+    assert release(again, 30.0, "a0") == []
+    assert said(run(again, 40.0, DialsHeld(()))) == ["c1 rings a0"]
+
+
+def test_a_callback_that_is_held_back_expires_and_is_taken_up_like_any_other() -> None:
+    acd = center()
+    run(acd, 5.0, DialsHeld((1,)))
+    promised(acd, "c1", 10.0, customer_id="kim")
+    promised(acd, "c2", 20.0, customer_id="lee")
+    assert said(run(acd, 30.0, entered("c3", 30.0, customer_id="kim"))) == ["c1 no callback (returned as c3)"]
+    assert contact(acd, "c3").entered.entered_at == 10.0
+    assert [what for _, what in follow(acd, 4_000.0) if what.startswith("c2")] == ["c2 no callback (expired)"]
 
 
 # --- keeping the place ------------------------------------------------------------------------------------------------

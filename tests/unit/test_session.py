@@ -54,6 +54,7 @@ class World:
             ask_world=self.asked.append,
             line=lambda contact_id, taken: None if taken else self.freed.append(contact_id),
             forget=self.forgotten.append,
+            held_back=lambda _: None,
         )
         session.begin(step, 100.0)
         return session
@@ -126,6 +127,7 @@ async def test_a_caller_who_is_refused_hears_a_busy_tone_and_leaves_nothing_behi
         ask_world=world.asked.append,
         line=lambda contact_id, taken: None if taken else world.freed.append(contact_id),
         forget=world.forgotten.append,
+        held_back=lambda _: None,
     )
     session.begin(step, 100.0)
     assert world.submitted == [ask.HangUp(CALLER, "congestion")]
