@@ -19,9 +19,14 @@ LAST_AGENT_DAYS = 90
 CHANNEL = "callcenter_customers"
 
 CUSTOMERS = """
-SELECT c.customer_id, c.name, c.value_tier, c.language, c.updated_at,
-    ARRAY(SELECT i.value FROM customer_identity i WHERE i.customer_id = c.customer_id AND i.kind = 'phone') AS phones
-FROM customer c WHERE c.updated_at >= coalesce($1::timestamptz - make_interval(secs => $2), '-infinity')
+SELECT c.customer_id, c.name, c.value_tier, c.language, c.segment, c.preferred_agent, c.at_risk, c.usage, c.updated_at,
+    ARRAY(SELECT i.value FROM customer_identity i WHERE i.customer_id = c.customer_id AND i.kind = 'phone') AS phones,
+    open.case_number IS NOT NULL AS open_case, open.owner_agent AS case_owner
+FROM customer c LEFT JOIN LATERAL (
+    SELECT case_number, owner_agent FROM customer_case o WHERE o.customer_id = c.customer_id AND o.closed_at IS NULL
+    ORDER BY o.owner_agent IS NULL, o.opened_at DESC, o.case_number LIMIT 1
+) open ON true
+WHERE c.updated_at >= coalesce($1::timestamptz - make_interval(secs => $2), '-infinity')
 """
 LAST_AGENTS = """
 SELECT DISTINCT ON (customer_id) customer_id, agent_id FROM contact
@@ -78,7 +83,10 @@ async def seed(url: str, customers: Sequence[CustomerSeed]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the site says of a customer and the database does not keep; see `contact.signals.CustomerCard`."""
+    """What the site says of a customer; it holds where their record says nothing. See `contact.signals.CustomerCard`.
+
+    They are at risk, or have an open case, if either says so.
+    """
 
     segment: str | None = None
     preferred_agent: str | None = None
@@ -93,7 +101,7 @@ class CustomerIndex:
 
     `tiers` ranks value tiers, 0 highest: of several customers with one number the highest is taken.
     `last_agents` (customer → agent) holds for those whom nobody served yet, as far as the database knows.
-    `known` (by customer) is what the site says besides.
+    `known` (by customer) is what the site says where the database says nothing.
     """
 
     def __init__(
@@ -110,6 +118,7 @@ class CustomerIndex:
         self._known = known or {}
         self._rng = rng
         self._cards: dict[str, CustomerCard] = {}
+        self._recorded: dict[str, CustomerCard] = {}  # those of `known`, without what the site says
         self._phones: dict[str, tuple[str, ...]] = {}
         self._phones_of: dict[str, tuple[str, ...]] = {}
         self._last_agents: dict[str, str] = {}
@@ -137,7 +146,10 @@ class CustomerIndex:
     def reconfigure(self, tiers: Mapping[str, int], known: Mapping[str, Known]) -> None:
         """The site changed: it holds for the next caller."""
         self._tiers, self._known = tiers, known
-        self._cards = {customer_id: self._card(customer_id, card) for customer_id, card in self._cards.items()}
+        for customer_id, recorded in self._recorded.items():
+            self._cards[customer_id] = replace(recorded, last_agent=self._cards[customer_id].last_agent)
+        self._recorded = {each: self._cards[each] for each in self._cards.keys() & known.keys()}
+        self._cards |= {customer_id: self._card(card) for customer_id, card in self._recorded.items()}
         self._phones = {phone: tuple(sorted(owners, key=self._rank)) for phone, owners in self._phones.items()}
 
     @property
@@ -193,9 +205,21 @@ class CustomerIndex:
     def _put(self, record: Mapping[str, Any]) -> None:
         customer_id, phones = record["customer_id"], tuple(record["phones"])
         card = CustomerCard(
-            customer_id, record["name"], record["value_tier"], record["language"], self._last_agents.get(customer_id)
+            customer_id,
+            record["name"],
+            record["value_tier"],
+            record["language"],
+            self._last_agents.get(customer_id),
+            record["segment"],
+            record["preferred_agent"],
+            record["case_owner"],
+            record["open_case"],
+            bool(record["at_risk"]),
+            record["usage"],
         )
-        self._cards[customer_id] = self._card(customer_id, card)
+        if customer_id in self._known:
+            self._recorded[customer_id] = card
+        self._cards[customer_id] = self._card(card)
         before = self._phones_of.get(customer_id, ())
         self._phones_of[customer_id] = phones
         for phone in {*before, *phones}:
@@ -207,17 +231,19 @@ class CustomerIndex:
             else:
                 del self._phones[phone]
 
-    def _card(self, customer_id: str, card: CustomerCard) -> CustomerCard:
-        """The card with what the site says besides."""
-        known = self._known.get(customer_id, Known())
+    def _card(self, card: CustomerCard) -> CustomerCard:
+        """The card with what the site says where the record says nothing."""
+        known = self._known.get(card.customer_id)
+        if known is None:
+            return card
         return replace(
             card,
-            segment=known.segment,
-            preferred_agent=known.preferred_agent,
-            case_owner=known.case_owner,
-            open_case=known.open_case,
-            at_risk=known.at_risk,
-            usage=known.usage,
+            segment=card.segment or known.segment,
+            preferred_agent=card.preferred_agent or known.preferred_agent,
+            case_owner=card.case_owner or known.case_owner,
+            open_case=card.open_case or known.open_case,
+            at_risk=card.at_risk or known.at_risk,
+            usage=known.usage if card.usage is None else card.usage,
         )
 
     def _rank(self, customer_id: str) -> tuple[int, str]:

@@ -221,6 +221,10 @@ customer = Table(
     _name("name"),
     _name("value_tier"),
     _name("language", nullable=True),
+    _name("segment", nullable=True),
+    _name("preferred_agent", nullable=True),
+    Column("at_risk", Boolean),
+    Column("usage", Double),
     Index("customer_updated", "updated_at"),
 )
 
@@ -245,6 +249,7 @@ customer_case = Table(
     _name("subject"),
     _instant("opened_at", nullable=False),
     _instant("closed_at"),
+    _name("owner_agent", nullable=True),
     Index("customer_case_customer", "customer_id", "opened_at"),
 )
 

@@ -144,6 +144,8 @@ async def _read_customers(index: CustomerIndex) -> None:
             "value_tier": customer.value_tier,
             "language": customer.language,
             "phones": [customer.phone],
+            **dict.fromkeys(("segment", "preferred_agent", "case_owner", "at_risk", "usage")),
+            "open_case": False,
         }
         index._put(record)
     index._loaded.set()
