@@ -8,7 +8,6 @@ contact travels to its session, which records it and acts.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 import msgspec
@@ -23,7 +22,9 @@ from callcenter.contact.exit_steps import exit_text
 from callcenter.departures import Departures
 from callcenter.errors import JournalError, UnknownAgent, UnknownQueue
 from callcenter.floor_words import agent_body, concern, entered, estimated, forecast, wait_told
+from callcenter.learned import Memory
 from callcenter.ports import Append, DeviceSeen, Entry, Journal, StateChange
+from callcenter.presences import ChosenPresence
 from routing import messages as acd
 from routing.acd.engine import Acd
 from routing.acd.explain import Explanation
@@ -53,23 +54,6 @@ FloorSignal = (
 """What the floor tells a contact."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenPresence:
-    """What survives a restart of an agent: the presence they chose last."""
-
-    presence: Presence
-    aux_code: str | None
-
-
-def presences_in(states: Mapping[str, bytes]) -> dict[str, ChosenPresence]:
-    """The presences that the journal keeps, by agent."""
-    return {
-        stream.removeprefix("agent/"): msgspec.json.decode(state, type=ChosenPresence)
-        for stream, state in states.items()
-        if stream.startswith("agent/")
-    }
-
-
 class Floor:
     """Runs the ACD for one site. `propose` and `inform` deliver to a contact's session."""
 
@@ -85,6 +69,7 @@ class Floor:
         self._promises = Promises()
         self._appointments = Appointments()
         self._departures = Departures()
+        self._memory = Memory()
         self._inbox: deque[acd.Input] = deque()
         self._working = False
         self._timer: asyncio.TimerHandle | None = None
@@ -105,7 +90,8 @@ class Floor:
 
         `seqs`: stream → last seq; `presences`: agent → the presence they chose last; `talking`: agent → contact;
         `offered`: offer that an earlier process made, and that may have been answered meanwhile → agent;
-        `closings`: queue → why it is closed; `states`: all that the journal keeps, for those who may come back.
+        `closings`: queue → why it is closed; `states`: all that the journal keeps, for those who may come back and for
+        what estimates rest on.
         """
         now = self._clock.now()
         departed, gone = self._departures.restored(states or {}, now - self._site.comeback_s)
@@ -120,11 +106,13 @@ class Floor:
                 since=now,
                 ready_since=now,
                 contact_id=talking.get(agent_id),
+                talk_since=now,
             )
             for agent_id, chosen in presences.items()
             if agent_id in self._agents
         )
-        self._acd = Acd.restore(self._site, Snapshot(now, (), agents, departed=departed))
+        learned = self._memory.restored(states or {}, now)
+        self._acd = Acd.restore(self._site, Snapshot(now, (), agents, departed=departed, learned=learned))
         self._closings.restore(closings or {})
         self._save(gone)
         self._keep_closed()
@@ -180,13 +168,7 @@ class Floor:
         """What a contact asks of the floor. Raises UnknownQueue for a queue that the running site does not have."""
         match command:
             case ask.EnterQueue():
-                if command.queue not in self._queues:
-                    raise UnknownQueue(command.queue)  # here, where it fails this contact and no other
-                if command.told is not None:
-                    self._promises.keep(command.contact_id, command.queue, forecast(command.told), self._clock.now())
-                if command.slot_begin is not None:
-                    self._appointments.keep(command.contact_id, command.queue, command.slot_begin)
-                self._tell(entered(command))
+                self._enter(command)
             case ask.TellWait() | ask.TellSlots() | ask.BookSlot():
                 self._answer(command)
             case ask.LeaveQueue(contact_id, abandoned):
@@ -208,6 +190,15 @@ class Floor:
                 self._tell(acd.TalkEnded(agent_id, contact_id, wrap_up_s, dropped))
             case _:
                 assert_never(command)
+
+    def _enter(self, command: ask.EnterQueue) -> None:
+        if command.queue not in self._queues:
+            raise UnknownQueue(command.queue)  # here, where it fails this contact and no other
+        if command.told is not None:
+            self._promises.keep(command.contact_id, command.queue, forecast(command.told), self._clock.now())
+        if command.slot_begin is not None:
+            self._appointments.keep(command.contact_id, command.queue, command.slot_begin)
+        self._tell(entered(command))
 
     def _answer(self, command: ask.TellWait | ask.TellSlots | ask.BookSlot) -> None:
         if isinstance(command, ask.TellWait):
@@ -302,6 +293,8 @@ class Floor:
                     self._obey(decision)
                 if isinstance(given, acd.Entered) and not (given.callback or concern(decisions, given.contact_id)):
                     self._tell_estimate(given.contact_id, given.queue)
+            if self._memory.due(now := self._clock.now()):
+                self._save(self._memory.changes(self._acd.learned(), now))
         finally:
             self._working = False
         self._arm_timer()

@@ -38,7 +38,7 @@ from callcenter.entropy import Entropy
 from callcenter.errors import JournalError
 from callcenter.feed.hub import Hub
 from callcenter.feed.tally import Tally
-from callcenter.floor import Floor, presences_in
+from callcenter.floor import Floor
 from callcenter.flow_drafts import FlowDrafts
 from callcenter.flows import Flows
 from callcenter.hours import Hours
@@ -46,6 +46,7 @@ from callcenter.live_site import STREAM as SITE_STREAM
 from callcenter.live_site import LiveSite, Users
 from callcenter.lost_contacts import LostContacts
 from callcenter.ports import Append, DeviceSeen, Entry
+from callcenter.presences import presences_in
 from callcenter.recordings_check import RecordingsCheck
 from callcenter.recordings_folders import Folders, SecondFolder
 from callcenter.session import left_behind

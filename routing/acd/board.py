@@ -284,6 +284,7 @@ class Board:
         self.unspare(agent)
         agent.offer_id = None
         agent.contact_id = contact_id
+        agent.talk_since = now
         agent.take(signal, now)
         self.tell(agent, cause)
 

@@ -42,7 +42,7 @@ from routing.messages import (
 )
 from routing.model import Outcome
 from routing.waiting.estimate import Estimate
-from routing.waiting.forecast import Forecast, Prospect
+from routing.waiting.forecast import Forecast, Prospect, QueueLearned
 
 
 class Acd:
@@ -94,6 +94,7 @@ class Acd:
         acd._doors.restore(snapshot.closed)
         acd._comebacks.restore(snapshot.departed)
         acd._callbacks.restore(calling, snapshot.dials_held)
+        acd._forecast.restore(snapshot.learned)
         acd._unsettled = True
         return acd
 
@@ -128,8 +129,12 @@ class Acd:
     def snapshot(self) -> Snapshot:
         """The whole state, as of the last step."""
         callbacks = self._callbacks
-        known = (self._doors.closed, self._comebacks.all(), callbacks.calling(), callbacks.held)
+        known = (self._doors.closed, self._comebacks.all(), callbacks.calling(), callbacks.held, self.learned())
         return snapshot_of(self._board, self._now, *known)
+
+    def learned(self) -> tuple[QueueLearned, ...]:
+        """What estimates rest on, by queue."""
+        return self._forecast.learned()
 
     @property
     def departures(self) -> Mapping[str, Departed | None]:

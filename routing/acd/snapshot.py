@@ -13,6 +13,7 @@ from routing.acd.offers import Offer
 from routing.acd.order import SortKey
 from routing.messages import Entered, QueueClosed
 from routing.model import Activity, AgentProfile, Choice, Outcome, Presence
+from routing.waiting.forecast import QueueLearned
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ _SHARED = tuple(each.name for each in fields(AgentView) if each.name != "agent_i
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """State as of `at`: queues by name, agents by id, what is closed, and who may come back."""
+    """State as of `at`: queues by name, agents by id, what is closed, who may come back, what estimates rest on."""
 
     at: float
     queues: tuple[QueueView, ...]
@@ -114,6 +115,7 @@ class Snapshot:
     departed: tuple[Departed, ...] = ()
     calling: tuple[ContactView, ...] = ()
     dials_held: tuple[int, ...] = ()
+    learned: tuple[QueueLearned, ...] = ()
     turns: int = 0
 
     def agents_by_state(self) -> dict[tuple[Presence, Activity], int]:
@@ -132,6 +134,7 @@ def snapshot_of(
     departed: tuple[Departed, ...],
     calling: tuple[Contact, ...],
     dials_held: tuple[int, ...],
+    learned: tuple[QueueLearned, ...],
 ) -> Snapshot:
     """The snapshot of this board; a queue that only its contacts remember is shown too."""
     order = board.order
@@ -151,6 +154,7 @@ def snapshot_of(
         departed=departed,
         calling=tuple(_view(board, contact, now) for contact in calling),
         dials_held=dials_held,
+        learned=learned,
         turns=board.turns,
     )
 

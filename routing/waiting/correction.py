@@ -5,7 +5,8 @@ say is trusted as far as there are enough of them; till then the queue's factor 
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 MEMORY_S: Final = 86_400.0
@@ -16,20 +17,18 @@ FACTOR_MAX: Final = 3.0
 """A factor lies between this and its inverse."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Waits:
     """Waits that came and waits that were foreseen, seconds in all, fading; as of `at`."""
 
     came_s: float = 0.0
     foreseen_s: float = 0.0
-    at: float = -math.inf
+    at: float = 0.0
 
-    def add(self, came_s: float, foreseen_s: float, now: float) -> None:
-        """One wait more, or more than one by weight."""
+    def plus(self, came_s: float, foreseen_s: float, now: float) -> "Waits":
+        """With one wait more, or more than one by weight."""
         keep = math.exp2(-max(0.0, now - self.at) / MEMORY_S)
-        self.at = max(now, self.at)
-        self.came_s = self.came_s * keep + came_s
-        self.foreseen_s = self.foreseen_s * keep + foreseen_s
+        return Waits(self.came_s * keep + came_s, self.foreseen_s * keep + foreseen_s, max(now, self.at))
 
     def factor(self, otherwise: float, trusted_s: float) -> float:
         """Waits that came ÷ waits foreseen, where `otherwise` counts as much as `trusted_s` seconds of them."""
@@ -37,17 +36,20 @@ class Waits:
         return min(max(factor, 1.0 / FACTOR_MAX), FACTOR_MAX)
 
 
-@dataclass(slots=True)
+NOTHING: Final = Waits()
+
+
 class Correction:
     """What one queue's estimates are multiplied by."""
 
-    queue: Waits = field(default_factory=Waits)
-    tiers: dict[int, Waits] = field(default_factory=dict)
+    def __init__(self, queue: Waits = NOTHING, tiers: Mapping[int, Waits] | None = None) -> None:
+        self.queue = queue
+        self.tiers = dict(tiers or {})
 
     def add(self, tier: int, came_s: float, foreseen_s: float, now: float) -> None:
         """A contact of this tier waited `came_s` where the formula alone had said `foreseen_s`."""
-        self.queue.add(came_s, foreseen_s, now)
-        self.tiers.setdefault(tier, Waits()).add(came_s, foreseen_s, now)
+        self.queue = self.queue.plus(came_s, foreseen_s, now)
+        self.tiers[tier] = self.tiers.get(tier, NOTHING).plus(came_s, foreseen_s, now)
 
     def factor(self, aht_s: float) -> float:
         """That of the queue."""

@@ -15,15 +15,15 @@ The law is taken as gamma with these two moments, its quantiles by Wilson and Hi
 """
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from routing.policy import TierPolicy
-from routing.waiting.correction import Correction
-from routing.waiting.handling import HandleTimes, Headway, keeping
+from routing.waiting.correction import NOTHING, Correction, Waits
+from routing.waiting.handling import Handled, HandleTimes, Headway, keeping
 from routing.waiting.passage import overtaking_share, passage
+from routing.waiting.recent import Recent, RecentSeen
 
 AHT_S: Final = 180.0
 """What contacts are taken to last before any has ended, unless the site says."""
@@ -31,13 +31,7 @@ PATIENCE_S: Final = 600.0
 """What callers are taken to wait before giving up; counts as one caller who did."""
 SPREAD_MAX: Final = 2.0
 """Squared coefficient of variation that a wait is granted at most: beyond it the gamma law's median says nothing."""
-SEEN_S: Final = 600.0
-"""An arrival counts as one in this time at least: the first minutes of a queue say little of the rate."""
-RECENT_S: Final = 1_800.0
-"""Service level and arrivals are those of the last half hour."""
 
-_MINUTE_S: Final = 60.0
-_MINUTES: Final = round(RECENT_S / _MINUTE_S)
 _Z90: Final = 1.2815515655446004
 """The normal law's 90 % quantile."""
 
@@ -134,6 +128,22 @@ class Outlook:
         return sum([each * overtaking_share(self.policy, tier, other, wait_s) for other, each in self.arrivals])
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a queue's history has learned, to be kept over a restart."""
+
+    handling: Handled | None = None
+    settled_at: float = 0.0
+    settled: float = 0.0
+    answered: float = 0.0
+    gave_up: float = 0.0
+    waited_s: float = 0.0
+    rang_s: float = 0.0
+    waits: Waits = NOTHING
+    waits_by_tier: Mapping[int, Waits] = field(default_factory=dict)
+    recent: RecentSeen | None = None
+
+
 class QueueHistory:
     """What one queue has seen, fading, and the estimates that follow from it.
 
@@ -141,25 +151,36 @@ class QueueHistory:
     runs backwards counts as no time passed. Asking changes nothing, so who looks on does not change what is decided.
     """
 
-    def __init__(self, aht_s: float = AHT_S, short_abandon_s: float = 5.0) -> None:
-        self.handling = HandleTimes(aht_s)
+    def __init__(self, aht_s: float = AHT_S, short_abandon_s: float = 5.0, learned: Learned | None = None) -> None:
+        known = learned or Learned()
+        self.handling = HandleTimes(aht_s, known.handling)
         self.short_abandon_s = short_abandon_s
-        self._settled_at = -math.inf
-        self._settled = self._answered = self._gave_up = 0.0
-        self._waited_s = self._rang_s = 0.0
-        self._correction = Correction()
-        self._minutes: deque[_Minute] = deque()
-        self._entered: dict[int, int] = {}  # by tier, over all minutes kept
-        self._first_at = math.inf
+        self._settled_at = known.settled_at
+        self._settled, self._answered, self._gave_up = known.settled, known.answered, known.gave_up
+        self._waited_s, self._rang_s = known.waited_s, known.rang_s
+        self._correction = Correction(known.waits, known.waits_by_tier)
+        self._recent = Recent(known.recent)
+
+    def learned(self) -> Learned:
+        """All that it knows, as plain values; `QueueHistory(learned=…)` goes on with it."""
+        return Learned(
+            self.handling.known(),
+            self._settled_at,
+            self._settled,
+            self._answered,
+            self._gave_up,
+            self._waited_s,
+            self._rang_s,
+            self._correction.queue,
+            {**self._correction.tiers},
+            self._recent.seen(),
+        )
 
     # ---- What happened ----
 
     def entered(self, now: float, tier: int = 0) -> None:
         """A contact of this tier joined the queue."""
-        self._first_at = min(self._first_at, now)
-        entered = self._minute(now).entered
-        entered[tier] = entered.get(tier, 0) + 1
-        self._entered[tier] = self._entered.get(tier, 0) + 1
+        self._recent.entered(now, tier)
 
     def started(
         self,
@@ -179,9 +200,7 @@ class QueueHistory:
         self._answered += 1.0
         self._waited_s += wait_s
         self._rang_s += rang_s
-        minute = self._minute(now)
-        minute.settled += 1
-        minute.in_time += in_time
+        self._recent.settled(now, in_time=in_time)
         if promise is not None and promise.first is not None:
             self._judge(promise.first, now - promise.first_at, now, tier)
 
@@ -191,7 +210,8 @@ class QueueHistory:
         self._settled += 1.0
         self._gave_up += 1.0
         self._waited_s += wait_s
-        self._minute(now).settled += wait_s > self.short_abandon_s
+        if wait_s > self.short_abandon_s:
+            self._recent.settled(now, in_time=False)
 
     def ended(self, now: float, handle_s: float) -> None:
         """An agent is done with a contact after `handle_s` of talk, hold and wrap-up."""
@@ -216,21 +236,11 @@ class QueueHistory:
 
     def service_level(self, now: float) -> float | None:
         """Answered in time ÷ (answered + abandoned, without short abandons) of the last half hour; None without any."""
-        recent = self._recent(now)
-        settled = sum([minute.settled for minute in recent])
-        return sum([minute.in_time for minute in recent]) / settled if settled else None
+        return self._recent.service_level(now)
 
     def arrival_rates(self, now: float) -> dict[int, float]:
         """Contacts of each tier that entered, per second of the last half hour, or since the first if that is less."""
-        oldest = math.floor(now / _MINUTE_S) - _MINUTES
-        entered = dict(self._entered)
-        for minute in self._minutes:
-            if minute.number >= oldest:
-                break
-            for tier, count in minute.entered.items():
-                entered[tier] -= count
-        elapsed_s = max(now - max(self._first_at, oldest * _MINUTE_S), SEEN_S)
-        return {tier: count / elapsed_s for tier, count in entered.items() if count}
+        return self._recent.arrival_rates(now)
 
     def arrival_rate(self, now: float) -> float:
         """Contacts of all tiers that entered, per second of the last half hour."""
@@ -298,31 +308,6 @@ class QueueHistory:
             return
         stands_for = math.exp(min(self.patience_rate * wait_s, 2.0))
         self._correction.add(tier, stands_for * wait_s, stands_for * told.mean_s / told.factor, now)
-
-    def _minute(self, now: float) -> "_Minute":
-        """The running minute; those that are more than half an hour old are dropped."""
-        number = math.floor(now / _MINUTE_S)
-        minutes = self._minutes
-        if not minutes or number > minutes[-1].number:
-            minutes.append(_Minute(number))
-            while minutes[0].number < number - _MINUTES:
-                for tier, count in minutes.popleft().entered.items():
-                    self._entered[tier] -= count
-        return minutes[-1]
-
-    def _recent(self, now: float) -> "list[_Minute]":
-        oldest = math.floor(now / _MINUTE_S) - _MINUTES
-        return [minute for minute in self._minutes if minute.number >= oldest]
-
-
-@dataclass(slots=True)
-class _Minute:
-    """What happened in one minute of the clock."""
-
-    number: int
-    entered: dict[int, int] = field(default_factory=dict)
-    settled: int = 0
-    in_time: int = 0
 
 
 class Promise:

@@ -6,6 +6,7 @@ a queue take and how patient their callers are. Here the one is counted out for 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from math import exp, inf
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from routing.messages import Entered
 from routing.model import Activity, QueueRules
 from routing.policy import Discipline
 from routing.requirement import Requirement, show
-from routing.waiting.estimate import Estimate, Outlook, Promise, QueueHistory
+from routing.waiting.estimate import Estimate, Learned, Outlook, Promise, QueueHistory
 from routing.waiting.places import Places, may_change
 
 SHARE_FORGET_S = 1_800.0
@@ -42,6 +43,15 @@ class Prospect(NamedTuple):
     overdue: bool
     agents: int
     estimate: Estimate | None
+
+
+class QueueLearned(NamedTuple):
+    """What one queue has taught; `starts` counts the contacts taken of late, as of `at`."""
+
+    queue: str
+    history: Learned
+    starts: float
+    at: float
 
 
 class Forecast:
@@ -83,6 +93,21 @@ class Forecast:
         """The agent is done with a contact, wrap-up included."""
         if agent.talk_with is not None:
             self.history(agent.talk_with.queue).ended(now, now - agent.talk_since)
+
+    def learned(self) -> tuple[QueueLearned, ...]:
+        """What the queues have taught so far, by queue."""
+        starts = self._starts
+        return tuple(
+            QueueLearned(queue, self.histories[queue].learned(), *starts.get(queue, (0.0, 0.0)))
+            for queue in sorted(self.histories)
+        )
+
+    def restore(self, learned: Iterable[QueueLearned]) -> None:
+        """Go on with what was learned before, of the queues that there are."""
+        for queue, known, starts, at in learned:
+            if queue in self._board.queues:
+                self.histories[queue] = QueueHistory(learned=known)
+                self._starts[queue] = (starts, at)
 
     # --- what follows ---------------------------------------------------------------------------------------------
 

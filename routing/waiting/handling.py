@@ -66,10 +66,24 @@ class Headway:
 NO_HEADWAY: Final = Headway(0.0, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What is known of handling times, as plain values; the lists are by bin of age, in units of `scale`."""
+
+    prior_s: float
+    weight: float
+    since_at: float | None
+    total_s: float
+    squares: float
+    scale: float
+    ended: tuple[float, ...]
+    into_s: tuple[float, ...]
+
+
 class HandleTimes:
     """The handling times of one queue, seconds. Instants must not run backwards; one that does counts as no time."""
 
-    def __init__(self, prior_s: float) -> None:
+    def __init__(self, prior_s: float, known: Handled | None = None) -> None:
         assert prior_s > 0
         self.prior_s = prior_s
         self.weight = 0.0
@@ -85,6 +99,15 @@ class HandleTimes:
         self._residual_s: list[float] = []
         self._hazard: list[float] = []
         self._reference_s = 0.0
+        if known is not None and len(known.ended) == len(known.into_s) == len(_LOWS):
+            self.prior_s, self.weight, self._since_s = known.prior_s, known.weight, known.since_at
+            self._total_s, self._squares, self._scale = known.total_s, known.squares, known.scale
+            self._ended, self._into_s = [*known.ended], [*known.into_s]
+
+    def known(self) -> Handled:
+        """All that is known; `HandleTimes(prior_s, known)` goes on with it."""
+        sums = (self.prior_s, self.weight, self._since_s, self._total_s, self._squares, self._scale)
+        return Handled(*sums, tuple(self._ended), tuple(self._into_s))
 
     def mean_variance(self, now: float) -> float:
         """Squared relative error of `mean_s`, as far as it comes from having seen few contacts, or none for long."""

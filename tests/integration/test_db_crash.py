@@ -157,9 +157,9 @@ async def test_a_copy_into_a_postgresql_that_reads_no_more_and_dies_ends(url: st
 
     try:
         async with asyncio.timeout(30.0):
+            columns = ("node", "epoch", "position")
+            copying = connection.copy_records_to_table("cell", records=rows(), columns=columns)
             with pytest.raises(FAULTS):
-                columns = ("node", "epoch", "position")
-                copying = connection.copy_records_to_table("cell", records=rows(), columns=columns)
                 await while_connected(connection, copying)
     finally:
         connection.terminate()

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from callcenter.clock import AnchoredClock
 from callcenter.contact.model import Phase
+from callcenter.learned import SAVE_S
 from tests.integration.conftest import Figure
 from tests.kit.behaviour import Answer, RingForEver
 from tests.kit.hotline import (
@@ -23,6 +25,7 @@ from tests.kit.hotline import (
 )
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -151,3 +154,38 @@ async def test_a_caller_in_the_menu_hears_it_again_after_a_crash_and_their_key_c
         await after.written()
         story = await after.whole_story(contact.contact_id)
     assert data(one(story, "contact.resumed")) == {"phase": "ivr"}
+
+
+class Ahead(AnchoredClock):
+    """A clock that can be set forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.by_s
+
+
+async def test_after_a_kill_estimates_rest_on_the_talks_before_it(
+    var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, phones: Mapping[str, Phone]
+) -> None:
+    phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
+    clock = Ahead()
+    async with open_hotline(var, asterisk, database_url, clock=clock) as before:
+        await before.log_in(phones["agent01"], "agent01")
+        call, desk = await before.talk(trunk, phones["agent01"])
+        await call.hang_up()
+        await desk.ended()
+        await before.nothing_left()
+        clock.by_s = SAVE_S
+        before.center.floor.log_out("agent01")  # whatever happens next on the floor
+        learned = {queue: known for queue, known, *_ in before.center.floor.snapshot().learned}
+        await until(lambda: before.center.journal.idle, "the journal is on disk")
+        await before.kill()
+    handling = learned["vip"].handling
+    assert handling is not None
+    assert handling.weight >= 1.0
+    async with open_hotline(var, asterisk, database_url) as after:
+        found = {queue: known for queue, known, *_ in after.center.floor.snapshot().learned}
+        assert found["vip"] == learned["vip"]

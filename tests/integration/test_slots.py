@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from callcenter.clock import AnchoredClock
 from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site
 from callcenter.contact.model import Phase
@@ -32,7 +33,6 @@ from tests.kit.hotline import (
 )
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
-from tests.kit.replay import ShiftedClock
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -77,7 +77,7 @@ async def opened(
     """The call center at that instant, with nobody at work; its own calls go to the trunk's phone."""
     host, port = trunk.stack.address
     way = replace(access(asterisk.companion), trunk=f"{host}:{port}")
-    async with open_hotline(var, asterisk, database_url, site(), way=way, clock=ShiftedClock(now)) as hotline:
+    async with open_hotline(var, asterisk, database_url, site(), way=way, clock=AnchoredClock(now)) as hotline:
         await hotline.log_out_all()
         yield hotline
 

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from routing.policy import Discipline, Tier, TierPolicy
 from routing.waiting.calibration import Forecast, calibration
 from routing.waiting.correction import FACTOR_MAX
-from routing.waiting.estimate import Estimate, Promise, QueueHistory
+from routing.waiting.estimate import Estimate, Learned, Promise, QueueHistory
 from routing.waiting.handling import HandleTimes, Headway
 from routing.waiting.passage import overtaking_share, passage, power_sums
 
@@ -69,6 +70,46 @@ def history_of(happened: list[tuple[str, float, float]], *, asked: bool = False)
             history.service_level(now)
             history.arrival_rate(now + later_s)
     return history, now
+
+
+def go_on(history: QueueHistory, happened: list[tuple[str, float, float]], now: float) -> tuple[QueueHistory, float]:
+    """The same queue, which sees this too."""
+    for number, (what, later_s, lasted_s) in enumerate(happened):
+        now += later_s
+        match what:
+            case "entered":
+                history.entered(now, tier=number % 3)
+            case "started":
+                history.started(now, lasted_s, lasted_s <= 20.0)
+            case "abandoned":
+                history.abandoned(now, lasted_s)
+            case _:
+                history.ended(now, lasted_s)
+    return history, now
+
+
+@settings(deadline=None)
+@given(HAPPENED, HAPPENED, st.sampled_from(Discipline), TIERS)
+def test_what_was_learned_and_kept_goes_on_as_if_nothing_had_happened(
+    before: list[tuple[str, float, float]],
+    after: list[tuple[str, float, float]],
+    discipline: Discipline,
+    tiers: list[tuple[float, float]],
+) -> None:
+    history, now = history_of(before)
+    kept = msgspec.json.decode(msgspec.json.encode(history.learned()), type=Learned)
+    assert kept == history.learned()
+    policy = policy_of(discipline, tiers)
+    again, _ = go_on(QueueHistory(learned=kept), after, now)
+    history, now = go_on(history, after, now)
+    assert again.learned() == history.learned()
+    for ahead in (0, 7):
+        found, wanted = (
+            each.estimate(ahead=ahead, serving=3.0, idle=0, ages=(5.0, 50.0), now=now, policy=policy)
+            for each in (again, history)
+        )
+        assert found == wanted
+    assert again.service_level(now) == history.service_level(now)
 
 
 # ---- A promise ----

@@ -11,8 +11,9 @@ from callcenter.contact import commands as ask
 from callcenter.contact import signals as sig
 from callcenter.contact.comfort import Told
 from callcenter.errors import UnknownAgent, UnknownQueue
-from callcenter.floor import ChosenPresence, Floor
+from callcenter.floor import Floor
 from callcenter.ports import Append, DeviceSeen
+from callcenter.presences import ChosenPresence
 from routing import messages as acd
 from routing.acd.contacts import Away
 from routing.model import AgentProfile, Exit, ExitKind, Presence, QueueRules, SoFar, Step
@@ -388,3 +389,72 @@ async def test_what_a_caller_was_told_by_the_service_before_does_not_rise(floor:
     assert heard.told is not None
     assert heard.told.p50_s is not None
     assert heard.told.p50_s > 1.0
+
+
+# --- what estimates rest on -------------------------------------------------------------------------------------------
+
+
+def served(floor: Floor, memory: Memory, contact_id: str, handle_s: float) -> None:
+    """agent01 talks with this contact for so long."""
+    floor.tell(ask.EnterQueue(contact_id, "orders", ANYONE, 0, memory.at))
+    floor.tell(ask.SettleOffer(f"{contact_id}.o1", "accepted"))
+    memory.at += handle_s
+    floor.tell(ask.FinishTalk(contact_id, "agent01", 0.0))
+
+
+def kept(memory: Memory) -> dict[str, bytes]:
+    """What the journal still holds after a kill."""
+    streams = {change.stream for item in memory.appended for change in item.states}
+    return {stream: state for stream in streams if (state := memory.state(stream)) is not None}
+
+
+async def test_after_a_kill_waits_are_told_as_if_there_had_been_none(floor: Floor, memory: Memory) -> None:
+    floor.restore({}, {}, {})
+    at_work(floor, "agent01")
+    for n in range(20):
+        served(floor, memory, f"c{n}", 40.0)
+    again = floor_of(memory)
+    again.restore({}, {}, {}, states=kept(memory))
+    for each in (floor, again, fresh := floor_of(memory)):
+        at_work(each, "agent01")
+        each.tell(ask.EnterQueue("d1", "orders", ANYONE, 0, memory.at))
+        each.tell(ask.SettleOffer("d1.o1", "accepted"))
+        each.tell(ask.EnterQueue("d2", "orders", ANYONE, 0, memory.at))
+    p50_s = [estimate.p50_s for each in (floor, again, fresh) if (estimate := each.estimate("d2")) is not None]
+    assert p50_s[1] == pytest.approx(p50_s[0], rel=0.1), "but for what was learned in the last minute"
+    assert p50_s[2] > 2 * p50_s[0], "who begins anew thinks of three minutes a talk"
+
+
+async def test_what_was_learned_is_saved_once_a_minute_and_only_if_there_is_something_new(
+    floor: Floor, memory: Memory
+) -> None:
+    floor.restore({}, {}, {})
+    at_work(floor, "agent01")
+    served(floor, memory, "c1", 70.0)
+    first = len([item for item in memory.appended for change in item.states if change.stream == "learned/orders"])
+    assert first == 1
+    for _ in range(200):
+        memory.at += 1.0
+        floor.log_in("agent02")
+    saved = [item for item in memory.appended for change in item.states if change.stream.startswith("learned/")]
+    assert len(saved) == 1
+
+
+async def test_what_another_version_learned_is_begun_anew(floor: Floor, memory: Memory) -> None:
+    floor.restore({}, {}, {}, states={"learned/orders": b'["orders", {"handling": 7}]', "learned/gone": b"\xff"})
+    at_work(floor, "agent01")
+    floor.tell(enter("c1"))
+    assert len(memory.told) == 1
+
+
+async def test_a_talk_taken_up_counts_as_begun_with_the_restart(floor: Floor, memory: Memory) -> None:
+    """Else it would be thought to have lasted since 1970, and nobody to be served for years."""
+    memory.at = 1_700_000_000.0
+    presence = ChosenPresence(Presence.AVAILABLE, None)
+    floor.restore({}, {"agent01": presence}, {"agent01": "c1"})
+    floor.device(DeviceSeen("agent01", reachable=True))
+    memory.at += 5.0
+    floor.tell(ask.EnterQueue("c2", "orders", ANYONE, 0, memory.at))
+    estimate = floor.estimate("c2")
+    assert estimate is not None
+    assert estimate.mean_s < 600.0
