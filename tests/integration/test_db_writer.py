@@ -12,6 +12,7 @@ from msgspec import structs
 
 from callcenter.clock import AnchoredClock
 from callcenter.contact.events import LanguageChosen
+from callcenter.db import writer as writer_module
 from callcenter.db.batch import Known, write
 from callcenter.db.engine import connect
 from callcenter.db.event_rows import Owner
@@ -275,3 +276,87 @@ async def test_listeners_are_woken_once_a_batch(tmp_path: Path, url: str) -> Non
         await until(lambda: str(ours.journal.position) in heard)
         assert len(heard) <= 2
     await listener.close()
+
+
+def interleaved(contacts: int) -> list[Entry]:
+    """Contacts and agents as they happen at the same time, so that their events are spread over many batches."""
+    seqs: dict[str, int] = {}
+    entries: list[Entry] = []
+    for n in range(contacts):
+        agent_id, at = f"agent{n % 3}", AT + 2.0 * n
+        story = served(n, at=at, agent_id=agent_id)
+        entries += story
+        entries += [agent_changed(agent_id, 0, at + later, "available", f"s{later}") for later in (6.0, 8.0, 60.0)]
+    entries.sort(key=lambda event: event.at)
+    for n, event in enumerate(entries):
+        if event.stream.startswith("agent/"):
+            seqs[event.stream] = seqs.get(event.stream, 0) + 1
+            entries[n] = structs.replace(event, seq=seqs[event.stream])
+    return entries
+
+
+async def held_back(path: Path, entries: Sequence[Entry]) -> None:
+    """A journal that holds these events, and nobody has written any of them."""
+    journal = SqliteJournal(path, "n1", AT, lambda _: None)
+    await journal.open()
+    done = asyncio.Event()
+    journal.append(Append(entries, (), done.set))
+    await asyncio.wait_for(done.wait(), 10.0)
+    await journal.close()
+
+
+async def as_rebuilt(url: str) -> bool:
+    live = await tables(url)
+    await rebuild(url)
+    return live == await tables(url)
+
+
+@pytest.mark.parametrize("batch_events", [1, 7, 50])
+async def test_a_backlog_whose_batches_are_prepared_while_others_are_sent_gives_the_same_rows(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, batch_events: int
+) -> None:
+    entries = interleaved(12)
+    await held_back(tmp_path / "journal", entries)
+    monkeypatch.setattr(writer_module, "BATCH_EVENTS_MAX", batch_events)
+    async with line(tmp_path / "journal", url) as ours:
+        assert await ours.writer.until(ours.journal.position, 60.0)
+        health = ours.writer.health()
+    assert (health.written, health.replayed, health.conflicts) == (len(entries), 0, 0)
+    stored = await fetch(
+        url, "SELECT position FROM contact_event UNION ALL SELECT position FROM floor_event ORDER BY 1"
+    )
+    assert len({row["position"] for row in stored}) == len(stored) == len(entries)
+    assert await as_rebuilt(url)
+
+
+async def test_what_was_prepared_on_a_batch_that_could_not_be_written_so_is_made_anew(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = interleaved(12)
+    entries[100] = structs.replace(entries[100], type="a\0b")
+    await held_back(tmp_path / "journal", entries)
+    monkeypatch.setattr(writer_module, "BATCH_EVENTS_MAX", 30)
+    async with line(tmp_path / "journal", url) as ours:
+        assert await ours.writer.until(ours.journal.position, 60.0)
+        assert (ours.writer.health().written, ours.writer.health().conflicts) == (len(entries) - 1, 1)
+    assert await as_rebuilt(url)
+
+
+async def test_a_backlog_of_which_a_part_is_there_already_is_completed(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = interleaved(12)
+    await held_back(tmp_path / "journal", entries)
+    monkeypatch.setattr(writer_module, "BATCH_EVENTS_MAX", 30)
+    async with line(tmp_path / "journal", url) as ours:
+        assert await ours.writer.until(ours.journal.position, 60.0)
+    whole = await tables(url)
+    (gone,) = await fetch(url, "SELECT count(*) AS events FROM contact_event WHERE seq > 9")
+    await fetch(url, "DELETE FROM contact_event WHERE seq > 9")
+    await fetch(url, "UPDATE cell SET position = 0")
+    await fetch(url, "DELETE FROM contact")
+    async with line(tmp_path / "journal", url) as ours:
+        assert await ours.writer.until(ours.journal.position, 60.0)
+        health = ours.writer.health()
+    assert (health.written, health.replayed) == (gone["events"], len(entries) - gone["events"])
+    assert await tables(url) == whole
