@@ -75,7 +75,10 @@ class CallbackAnswered(Body):
 
 @dataclass(frozen=True, slots=True)
 class CallbackFailed(Body):
-    """An attempt came to nothing: busy, rejected, unreachable, no_answer, failed, agent_gone or restarted (by us)."""
+    """An attempt came to nothing: busy, rejected, unreachable, no_answer, failed, agent_gone or restarted (by us).
+
+    Or they picked up, and were cut_off before an agent was there, by a fault of ours or of Asterisk's.
+    """
 
     type: ClassVar[str] = "callback.failed"
     attempt: int

@@ -111,6 +111,20 @@ def customer_answered(draft: Draft, signal: sig.CustomerAnswered) -> None:
         queue_steps.start_music(draft)
 
 
+def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
+    """Who waits on the line left. Whom we had called and who was cut off by no will of theirs is called again."""
+    contact = draft.contact
+    if contact.callback is None or not contact.channel_id or signal.by != "system":
+        queue_steps.caller_left(draft, signal)
+        return
+    callback = contact.callback
+    draft.remember(ev.CallbackFailed(callback.attempts, contact.channel_id, "cut_off", signal.cause))
+    offer_steps.let_go(draft, "caller_gone", "no_answer")
+    draft.ask(ask.LeaveQueue(contact.contact_id, abandoned=False))
+    _rest(draft, attempts=callback.attempts, failed_at=draft.now)
+    wait(draft)
+
+
 def release_late_customer(draft: Draft, signal: sig.CustomerAnswered) -> None:
     """They picked up as we gave the attempt up."""
     if signal.leg_id != draft.contact.channel_id:

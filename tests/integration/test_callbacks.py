@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from callcenter.config.settings import Settings
 from callcenter.config.site import Site
 from callcenter.contact.dial_policy import DialPolicy
 from callcenter.contact.model import Phase
@@ -59,12 +60,19 @@ def site(rules: CallbackRules, policy: DialPolicy = TAIWAN, **vip: Any) -> Site:
 
 @asynccontextmanager
 async def calling(
-    var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, site: Site, *, at_home: bool = True
+    var: Path,
+    asterisk: RealAsterisk,
+    database_url: str,
+    trunk: Phone,
+    site: Site,
+    *,
+    at_home: bool = True,
+    settings: Settings | None = None,
 ) -> AsyncIterator[Hotline]:
     """The call center, whose own calls go to the trunk's phone; `at_home`: nobody is at work."""
     host, port = trunk.stack.address
     way = replace(access(asterisk.companion), trunk=f"{host}:{port}")
-    async with open_hotline(var, asterisk, database_url, site, way=way) as hotline:
+    async with open_hotline(var, asterisk, database_url, site, settings, way=way) as hotline:
         if at_home:
             await hotline.log_out_all()
         yield hotline

@@ -22,12 +22,14 @@ from tests.integration.test_callbacks import (
     site,
 )
 from tests.kit.behaviour import Answer, RingForEver
-from tests.kit.hotline import AGENT_HZ, CALLER_HZ, VIP, Hotline, access, data, hears_only, one, types
+from tests.kit.hotline import AGENT_HZ, CALLER_HZ, VIP, Hotline, access, data, hears_only, one, settings_for, types
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
+
+LEASE_S = 5
 
 
 async def ended_well(hotline: Hotline, contact_id: str) -> list[str]:
@@ -153,3 +155,30 @@ async def test_a_called_customer_whom_nobody_cares_for_is_rescued_as_every_calle
         await hotline.nothing_left()
         stories = await hotline.stories()
     assert [data(story[-1])["ended_by"] for story in stories] == ["fallback", "caller"]
+
+
+async def test_a_called_customer_whose_lease_lapses_while_we_are_dead_is_cut_off_and_called_again(
+    var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, phones: Mapping[str, Phone]
+) -> None:
+    """Asterisk has no dialplan for whom we called; without a guard, their lease ends the call."""
+    trunk.behaviour = Answer(tone_hz=CALLER_HZ)
+    phones["agent01"].behaviour = RingForEver()
+    ours, brief = site(CUSTOMER_FIRST, ring_s=60.0), settings_for(var, lease_s=LEASE_S)
+    async with calling(var, asterisk, database_url, trunk, ours, settings=brief) as before:
+        contact_id = await promised(before, trunk)
+        await at_work(before, phones["agent01"])
+        customer = await trunk.next_call()
+        await phones["agent01"].next_call()
+        await customer.hears_sound()
+        await before.kill()
+    await customer.ended(within_s=4 * LEASE_S)
+    assert customer.ended_by == "them"
+    phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
+    async with calling(var, asterisk, database_url, trunk, ours, at_home=False, settings=brief) as after:
+        again, desk = await trunk.next_call(), await phones["agent01"].next_call()
+        await asyncio.gather(hears_only(again, AGENT_HZ), hears_only(desk, CALLER_HZ))
+        await again.hang_up()
+        await ended_well(after, contact_id)
+        story = await after.whole_story(contact_id)
+    assert data(one(story, "callback.failed"))["outcome"] == "cut_off"
+    assert data(story[-1])["end_state"] == "agent"

@@ -181,6 +181,24 @@ def test_while_too_few_trunks_are_free_nobody_is_dialed_and_an_agent_who_answere
     assert (told.commands, told.contact.phase) == ((held,), Phase.CALLBACK)
 
 
+@pytest.mark.parametrize("rings", [(), RINGING], ids=["waits", "a phone rings"])
+def test_a_called_customer_who_was_cut_off_before_an_agent_was_there_is_called_again(
+    rings: tuple[sig.Signal, ...],
+) -> None:
+    there = (*DIALED, sig.CustomerAnswered(CALLED), *rings)
+    step = steps(*there, sig.CallerLeft("system", 31))[-1]
+    (failed, *_, waits) = step.events
+    assert failed == cb.CallbackFailed(1, CALLED, "cut_off", 31)
+    assert waits == cb.CallbackWaiting("vip")
+    assert (step.contact.phase, step.contact.channel_id, step.contact.offers) == (Phase.CALLBACK, "", ())
+    assert ask.LeaveQueue(ID, abandoned=False) in step.commands
+    assert isinstance(step.commands[-1], ask.EnterQueue)
+    assert step.commands[-1].callback
+    assert (ask.HangUp(OFFER, "no_answer") in step.commands) == bool(rings)
+    own_will = steps(*there, sig.CallerLeft("caller", 16))[-1]
+    assert own_will.contact.phase is Phase.ENDED
+
+
 def test_the_second_attempt_rings_a_leg_of_its_own() -> None:
     step = steps(*DIALED, sig.CustomerLegEnded(CALLED, 17), sig.CallbackDue(2))[-1]
     assert step.commands == (replace(DIAL, leg_id=f"{ID}.c2"),)
