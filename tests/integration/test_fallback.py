@@ -20,6 +20,7 @@ from tests.kit.behaviour import Answer, RingForEver
 from tests.kit.hotline import (
     AGENT_HZ,
     CALLER_HZ,
+    MENU,
     NOBODY,
     VIP,
     Hotline,
@@ -41,6 +42,7 @@ HOLD_HZ, MESSAGE_HZ, GOODBYE_HZ = 600.0, 640.0, 680.0  # what the dialplan's own
 TRIES_MAX = 14
 LEASE_S = 5
 GAP_MS_MAX = 1000.0  # between a prompt and the next music, on a busy machine
+LATE_S = 2.0  # on a busy machine
 VIP_SECOND = "0912000002"
 
 
@@ -190,6 +192,27 @@ async def test_a_caller_whose_lease_is_not_renewed_is_taken_to_the_fallback_and_
     assert data(talked[-1])["ended_by"] == "caller"
     assert (data(lapsed[-1])["end_state"], data(lapsed[-1])["ended_by"]) == ("abandoned_queue", "fallback")
     assert (data(served[-1])["end_state"], data(served[-1])["ended_by"]) == ("agent", "caller")
+
+
+async def test_after_a_prompt_of_a_dead_service_the_caller_is_in_silence_for_a_lease_at_most(
+    var: Path, brief: RealAsterisk, database_url: str, caller: Phone, figure: Figure
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with open_hotline(var, brief, database_url, settings=settings_for(var, lease_s=LEASE_S)) as hotline:
+        await hotline.log_out_all()
+        call = caller.call(MENU, caller=NOBODY, tone_hz=CALLER_HZ)
+        await call.hears_sound()
+        await hotline.until_phase(Phase.IVR)
+        await asyncio.sleep(LEASE_S / 3 + 0.5)  # the lease was renewed
+        await hotline.kill()
+    killed_at = sounded_at = loop.time()
+    async with asyncio.timeout(4 * LEASE_S):
+        while HOLD_HZ not in (tones := {round(peak.hz / 10) * 10 for peak in call.heard(0.2)}):
+            sounded_at = loop.time() if tones else sounded_at
+            await asyncio.sleep(0.02)
+    figure("silence after a prompt of a dead service, s (lease of 5 s)", loop.time() - sounded_at)
+    assert loop.time() - killed_at <= LEASE_S + LATE_S
+    await call.hang_up()
 
 
 async def test_a_lease_that_is_renewed_keeps_the_caller_in_the_queue(
