@@ -24,6 +24,7 @@ def known(site: Site) -> dict[str, Known]:
             preferred_agent=customer.preferred_agent,
             case_owner=customer.case_owner,
             open_case=customer.open_case,
+            open_order=customer.open_order,
             at_risk=customer.at_risk,
             usage=customer.usage,
         )

@@ -20,7 +20,7 @@ from callcenter.db.self_service import SelfService
 from callcenter.egress import Egress, NoAnswer
 from callcenter.errors import CallCenterError
 from ivr.expression import Value, as_text
-from ivr.turn import ComparePin, KeepAnswers, LookUp, RecallVerified, Request
+from ivr.turn import ComparePin, KeepAnswers, LookUp, PastUse, RecallVerified, Request
 
 log = structlog.get_logger()
 
@@ -98,6 +98,8 @@ class World:
             case KeepAnswers(customer_id, answers, fresh_s):
                 await self._database.keep(customer_id, answers, fresh_s)
                 return WorldAnswered(request, "found")
+            case PastUse(customer_id, flow, place):
+                return _as_answer(request, await self._database.use(customer_id, flow, place) or None)
             case RecallVerified(customer_id, fresh_s):
                 lately = await self._database.verified_lately(customer_id, command.caller, fresh_s)
                 outcome = "verified" if lately else "none"

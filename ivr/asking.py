@@ -23,7 +23,7 @@ from ivr.model import (
     Scale,
     SurveyNode,
 )
-from ivr.turn import Answered, ComparePin, RecallVerified
+from ivr.turn import Answered, ComparePin, Digit, Input, PromptEnded, RecallVerified, TimeIsUp
 from ivr.walk import Walk
 from ivr.world_model import AuthenticateNode
 
@@ -48,6 +48,25 @@ def begin(walk: Walk, node: AskingNode) -> NodeId | None:
         walk.way = "next"
         return node.next
     return go_on(walk, node)
+
+
+def answer_heard(walk: Walk, node: AskingNode, heard: Input) -> NodeId | None:
+    """An input while the node asks."""
+    match heard:
+        case Digit(digit):
+            return hear(walk, node, digit) if walk.counts(digit) else None
+        case PromptEnded():  # of no Say: it ended as a key stopped it
+            return heard_out(walk, node) if walk.saying and walk.all_said() else None
+        case TimeIsUp():
+            if walk.timer_at is None or walk.now < walk.timer_at:
+                return None
+            if not walk.saying:
+                return silence(walk, node)
+            return heard_out(walk, node) if walk.unreported() else None
+        case Answered():
+            return None  # it was not waited for any longer
+        case _:
+            assert_never(heard)
 
 
 def hear(walk: Walk, node: AskingNode, digit: str) -> NodeId | None:

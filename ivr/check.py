@@ -22,6 +22,7 @@ from ivr.model import (
     LanguageNode,
     MenuNode,
     NodeId,
+    OptionsNode,
     QueueNode,
     ReturnNode,
     SayNode,
@@ -138,9 +139,9 @@ def _without_a_person(flow: Flow, flows: Mapping[FlowId, Flow]) -> Iterator[str]
     returned = [node_id for node_id, node in flow.nodes.items() if isinstance(node, ReturnNode)]
     served |= closure(returned, backward(flow))
     for node_id, node in flow.nodes.items():
-        if isinstance(node, AskingNode | SubFlowNode) and node_id not in served:
+        if isinstance(node, AskingNode | OptionsNode | SubFlowNode) and node_id not in served:
             why = "no queue can be reached, and no agent_node leads to one"
-            kind = "menu" if isinstance(node, MenuNode) else "question"
+            kind = "menu" if isinstance(node, MenuNode | OptionsNode) else "question"
             if isinstance(node, SubFlowNode):
                 kind = "sub-flow"
             yield f"nodes.{node_id}: {kind} without a way to a person: {why}"

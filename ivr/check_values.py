@@ -1,6 +1,6 @@
 """What a flow computes and says: variables declared, expressions that make sense, prompts that are there."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from ivr.expression import Type
 from ivr.graph import said
@@ -14,6 +14,7 @@ from ivr.model import (
     LanguageChoiceNode,
     MenuNode,
     Node,
+    OptionsNode,
     OutsideNode,
     PromptId,
     SayNode,
@@ -25,10 +26,11 @@ from ivr.model import (
     SurveyNode,
     TransferNode,
 )
+from ivr.options import needed_for_options
 from ivr.reading import no_such
 from ivr.scope import TYPES, declared
 from ivr.speech import speaker
-from ivr.speech.rules import STYLED, needed
+from ivr.speech.rules import STYLED, Speaker, needed
 from ivr.speech.slots import needed_for_slots
 from ivr.surroundings import Surroundings
 from ivr.types import Declarations, assignable, check_expression
@@ -53,7 +55,9 @@ def missing_prompts(flow: Flow, around: Surroundings) -> Iterator[str]:
     """Prompts without audio in a language they would be said in, those of spoken values among them."""
     for node_id, node in flow.nodes.items():
         if isinstance(node, SlotsNode):
-            yield from _unspeakable_slots(f"nodes.{node_id}.prompts", around)
+            yield from _unsayable(f"nodes.{node_id}.prompts: times", needed_for_slots, around)
+        if isinstance(node, OptionsNode):
+            yield from _unsayable(f"nodes.{node_id}.options: their keys", needed_for_options, around)
         for path, each in said(node):
             at = f"nodes.{node_id}.{path}"
             for language in _languages(node) or around.prompts:
@@ -192,14 +196,14 @@ def _languages(node: Node) -> Collection[Language]:
             return ()
 
 
-def _unspeakable_slots(at: str, around: Surroundings) -> Iterator[str]:
-    """Why times for a callback can't be said in a language."""
+def _unsayable(what: str, needed_for: Callable[[Speaker], Sequence[PromptId]], around: Surroundings) -> Iterator[str]:
+    """Why something can't be said in a language."""
     for language, there in around.prompts.items():
         rules = speaker(language)
         if rules is None:
-            yield f"{at}: times can't be said in {language!r}: it has no rules for values"
-        elif lacking := [prompt for prompt in needed_for_slots(rules) if prompt not in there]:
-            yield f"{at}: times need the prompts {_few(lacking)} (in {language})"
+            yield f"{what} can't be said in {language!r}: it has no rules for values"
+        elif lacking := [prompt for prompt in needed_for(rules) if prompt not in there]:
+            yield f"{what} need the prompts {_few(lacking)} (in {language})"
 
 
 def _few(lacking: Sequence[PromptId]) -> str:

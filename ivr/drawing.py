@@ -14,6 +14,7 @@ from ivr.model import (
     HangUpNode,
     LanguageNode,
     Node,
+    OptionsNode,
     OutsideNode,
     QueueNode,
     ReturnNode,
@@ -117,7 +118,7 @@ def _shape(node: Node) -> tuple[str, str]:
         return "([", "])"
     if isinstance(node, BranchNode | DecideNode | ScheduleNode):
         return "{", "}"
-    if isinstance(node, AskingNode | SlotsNode):
+    if isinstance(node, AskingNode | SlotsNode | OptionsNode):
         return "[/", "/]"
     if isinstance(node, WorldNode | OutsideNode):
         return "[(", ")]"

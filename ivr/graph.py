@@ -17,6 +17,7 @@ from ivr.model import (
     MenuNode,
     Node,
     NodeId,
+    OptionsNode,
     OutsideNode,
     QueueNode,
     ReturnNode,
@@ -48,9 +49,8 @@ def ways(node: Node) -> tuple[Way, ...]:
     match node:
         case SayNode() | LanguageNode() | LanguageChoiceNode() | SetNode() | RememberNode() | SurveyNode():
             return (Way("next", node.next),)
-        case MenuNode():
-            keyed = (Way(f"choices.{key}", to, by_key=True) for key, to in node.choices.items())
-            return (*keyed, Way("on_exhausted", node.on_exhausted))
+        case MenuNode() | OptionsNode():
+            return (*_keyed(node), Way("on_exhausted", node.on_exhausted))
         case CollectNode():
             keyed = (Way(f"keys.{key}", to, by_key=True) for key, to in node.keys.items())
             asked = Way("next", node.next, by_key=not node.unless_known)
@@ -76,6 +76,14 @@ def ways(node: Node) -> tuple[Way, ...]:
             return ()
 
 
+def _keyed(node: MenuNode | OptionsNode) -> Iterator[Way]:
+    """The ways that a key of a menu takes."""
+    if isinstance(node, MenuNode):
+        yield from (Way(f"choices.{key}", to, by_key=True) for key, to in node.choices.items())
+    else:
+        yield from (Way(f"options[{n}]", option.to, by_key=True) for n, option in enumerate(node.options, 1))
+
+
 def _fields(node: Node, *names: str) -> tuple[Way, ...]:
     """The ways that are written in these fields, as far as the node has them."""
     written = ((name, getattr(node, name, None)) for name in names)
@@ -93,6 +101,9 @@ def said(node: Node) -> Iterator[tuple[str, Said]]:
     """Everything a node can say, with the field it is written in."""
     for name in SAYING:
         yield from ((name, each) for each in getattr(node, name, ()))
+    if isinstance(node, OptionsNode):
+        for n, option in enumerate(node.options, 1):
+            yield from ((f"options[{n}].prompts", each) for each in option.prompts)
     if isinstance(node, SurveyNode):
         for n, question in enumerate(node.questions, 1):
             yield from ((f"questions[{n}].prompts", each) for each in question.prompts)

@@ -16,15 +16,15 @@ ways is one by key. So it waits for a bounded time, once a visit, and nothing of
 from dataclasses import replace
 from typing import assert_never
 
-from ivr import asking, outside, slots, world
+from ivr import asking, options, outside, slots, world
 from ivr.model import (
-    AskingNode,
     CollectNode,
     ConsentNode,
     Flow,
     LanguageChoiceNode,
     MenuNode,
     NodeId,
+    OptionsNode,
     OutsideNode,
     SayNode,
     SlotsNode,
@@ -131,10 +131,12 @@ def step(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -> 
         to = outside.hear(walk, node, heard)
     elif isinstance(node, SlotsNode):
         to = slots.hear(walk, node, heard)
+    elif isinstance(node, OptionsNode):
+        to = options.hear(walk, node, heard)
     elif walk.asked_at is not None and isinstance(node, (LookupNode, HttpNode, AuthenticateNode)):
         to = _answer_awaited(walk, node, heard)
     elif isinstance(node, _ASKING):
-        to = _answer_heard(walk, node, heard)
+        to = asking.answer_heard(walk, node, heard)
     else:
         return Turn(cursor)  # already out: a key or a timer crossed with the exit
     if to is not None:
@@ -165,7 +167,7 @@ def resume(flow: Flow, cursor: Cursor, facts: Facts, now: float) -> Turn:
         to = world.fail(walk, node, "restarted")
     elif isinstance(node, AuthenticateNode):
         to = asking.begin(walk, node)
-    elif isinstance(node, (LookupNode, HttpNode, OutsideNode, SlotsNode)):
+    elif isinstance(node, (LookupNode, HttpNode, OutsideNode, SlotsNode, OptionsNode)):
         walk.requests -= 1
         to = VISIT[type(node)](walk, node)
     if to is not None:
@@ -215,24 +217,6 @@ def _say_heard(walk: Walk, node: SayNode, heard: Input) -> NodeId | None:
         case TimeIsUp():
             due = walk.timer_at is not None and walk.now >= walk.timer_at
             return node.next if due and walk.unreported() else None
-        case Answered():
-            return None  # it was not waited for any longer
-        case _:
-            assert_never(heard)
-
-
-def _answer_heard(walk: Walk, node: AskingNode, heard: Input) -> NodeId | None:
-    match heard:
-        case Digit(digit):
-            return asking.hear(walk, node, digit) if walk.counts(digit) else None
-        case PromptEnded():  # of no Say: it ended as a key stopped it
-            return asking.heard_out(walk, node) if walk.saying and walk.all_said() else None
-        case TimeIsUp():
-            if walk.timer_at is None or walk.now < walk.timer_at:
-                return None
-            if not walk.saying:
-                return asking.silence(walk, node)
-            return asking.heard_out(walk, node) if walk.unreported() else None
         case Answered():
             return None  # it was not waited for any longer
         case _:

@@ -77,6 +77,30 @@ class MenuNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a menu that has no key of its own."""
+
+    prompts: tuple[Said, ...]
+    to: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsNode:
+    """A menu whose options come in the order in which this customer used them most, with keys from 1 on.
+
+    Who is not known, or never used any, hears them as they are written. Otherwise as MenuNode.
+    """
+
+    prompts: tuple[Said, ...]
+    options: tuple[Option, ...]
+    on_exhausted: NodeId
+    tries_max: int = 3
+    timeout_s: float = 5.0
+    no_input_prompts: tuple[Said, ...] = ()
+    wrong_key_prompts: tuple[Said, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CollectNode:
     """Says prompts and collects `digits_min`…`digits_max` digits into a variable, in at most `tries_max` tries.
 
@@ -336,7 +360,7 @@ class HangUpNode:
 # Nodes at which the caller is asked something; at all of them silence and wrong keys have an end.
 AskingNode = MenuNode | CollectNode | LanguageChoiceNode | ConsentNode | SurveyNode | AuthenticateNode
 WorldNode = LookupNode | HttpNode  # the world is asked, and the caller waits
-ListeningNode = SayNode | AskingNode | WorldNode | OutsideNode | SlotsNode
+ListeningNode = SayNode | AskingNode | WorldNode | OutsideNode | SlotsNode | OptionsNode
 WaitingNode = QueueNode | TransferNode | CallbackNode  # a person is behind it, as behind a SlotsNode
 EndNode = WaitingNode | VoicemailNode | HangUpNode | ReturnNode
 PassingNode = LanguageNode | BranchNode | DecideNode | SetNode | RememberNode | ScheduleNode | SubFlowNode

@@ -16,6 +16,8 @@ from ivr.model import (
     LanguageNode,
     MenuNode,
     Node,
+    Option,
+    OptionsNode,
     OutsideNode,
     Question,
     QueueNode,
@@ -47,6 +49,7 @@ from ivr.world_model import AuthenticateNode, HttpNode, LookupNode, RememberNode
 DIGITS_MAX = 32
 CASES_MAX = 100
 QUESTIONS_MAX = 20
+OPTIONS_MAX = 9
 
 _FIXED_CASES = {Subject.KNOWN: ("yes", "no"), Subject.CALENDAR: ("open", "closed")}
 
@@ -60,7 +63,9 @@ def _say(reader: Reader) -> SayNode:
     )
 
 
-def _menu(reader: Reader) -> MenuNode:
+def _menu(reader: Reader) -> MenuNode | OptionsNode:
+    if "options" in reader:
+        return _options(reader)
     return MenuNode(
         prompts=prompts(reader, "prompts", None),
         choices=by_key(reader, "choices", KEYS, required=True),
@@ -70,6 +75,25 @@ def _menu(reader: Reader) -> MenuNode:
         no_input_prompts=prompts(reader, "no_input_prompts", ()),
         wrong_key_prompts=prompts(reader, "wrong_key_prompts", ()),
         said_in=reader.texts("said_in", ()),
+    )
+
+
+def _options(reader: Reader) -> OptionsNode:
+    options: list[Option] = []
+    for table in tables(reader, "options", OPTIONS_MAX, 'a list of { prompts = […], to = "…" }'):
+        options.append(Option(prompts(table, "prompts", None), table.text("to")))
+        table.close()
+    twice = [option.to for n, option in enumerate(options) if option.to in [each.to for each in options[:n]]]
+    for to in twice:
+        reader.wrong("options", f"two of them lead to {shown(to)}; what was used could not be told apart")
+    return OptionsNode(
+        prompts=prompts(reader, "prompts", ()),
+        options=tuple(options),
+        on_exhausted=reader.text("on_exhausted"),
+        tries_max=tries(reader, 3),
+        timeout_s=timeout(reader, "timeout_s", 5.0),
+        no_input_prompts=prompts(reader, "no_input_prompts", ()),
+        wrong_key_prompts=prompts(reader, "wrong_key_prompts", ()),
     )
 
 
@@ -252,6 +276,7 @@ READ: Mapping[str, Callable[[Reader], Node]] = {
 KINDS: Mapping[type[Node], str] = {
     SayNode: "say",
     MenuNode: "menu",
+    OptionsNode: "menu",
     CollectNode: "collect",
     LanguageNode: "language",
     LanguageChoiceNode: "language_choice",

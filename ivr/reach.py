@@ -22,6 +22,7 @@ from ivr.model import (
     LanguageChoiceNode,
     MenuNode,
     Node,
+    OptionsNode,
     OutsideNode,
     Scale,
     SlotsNode,
@@ -137,6 +138,8 @@ def _meant(node: Node, flow: Flow, cursor: Cursor) -> list[str]:
     match node:
         case AuthenticateNode():
             return [] if cursor.asked_at is not None else [("1" * node.digits_min + "#")[: node.digits_max]]
+        case OptionsNode():
+            return [] if cursor.asked_at is not None else [str(n + 1) for n in range(len(node.options))]
         case SlotsNode():
             return ["1"] if cursor.slots and cursor.asked_at is None else []
         case MenuNode() | LanguageChoiceNode():

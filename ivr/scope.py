@@ -14,6 +14,7 @@ TYPES: Mapping[str, Type] = {
     "language": Type.TEXT,
     "known": Type.BOOLEAN,
     "open_case": Type.BOOLEAN,
+    "open_order": Type.BOOLEAN,
     "at_risk": Type.BOOLEAN,
     "verified": Type.BOOLEAN,
     "hour": Type.NUMBER,
@@ -29,14 +30,9 @@ def read(name: str, facts: Facts, language: Language, now: float) -> Value | Non
             return facts.value_tier
         case "language":
             return language
-        case "known":
-            return facts.known
-        case "open_case":
-            return facts.open_case
-        case "at_risk":
-            return facts.at_risk
-        case "verified":
-            return facts.verified
+        case "known" | "open_case" | "open_order" | "at_risk" | "verified":
+            known: bool = getattr(facts, name)
+            return known
         case "hour":
             return _wall(facts, now).hour
         case "weekday":

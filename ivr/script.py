@@ -80,6 +80,7 @@ class Caller:
     at_risk: bool = False
     customer_id: str | None = None
     verified: bool = False
+    open_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ def _caller(reader: Reader) -> Caller:
         known=reader.flag("known", default=False),
         open_case=reader.flag("open_case", default=False),
         at_risk=reader.flag("at_risk", default=False),
+        open_order=reader.flag("open_order", default=False),
         customer_id=reader.optional_text("customer_id"),
         verified=reader.flag("verified", default=False),
     )

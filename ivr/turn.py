@@ -31,6 +31,7 @@ class Facts:
     zone: ZoneInfo = _UTC
     customer_id: str | None = None
     verified: bool = False
+    open_order: bool = False
 
 
 # Inputs
@@ -137,7 +138,16 @@ class KeepAnswers:
     fresh_s: float
 
 
-Inquiry = LookUp | Request | ComparePin | RecallVerified | KeepAnswers
+@dataclass(frozen=True, slots=True)
+class PastUse:
+    """How often the customer went on from this node (`place`, as in notes) of the flow by an option: node → times."""
+
+    customer_id: str
+    flow: FlowId
+    place: NodeId
+
+
+Inquiry = LookUp | Request | ComparePin | RecallVerified | KeepAnswers | PastUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +207,7 @@ class Note(NamedTuple):
     consented {given, by} · survey_invited {survey, questions} · survey_answered {survey, question, scale, answer} ·
     survey_ended {survey, outcome, answered} · asked {request, what} · answered {request, what, outcome, why,
     took_s} · identified {customer_id} · verified {customer_id, by} (pin or recalled). `why` is no_input or
-    wrong_key; `what` is lookup, http, pin, verified, transfer or slots; see `world` for an answer's `why`. A node
+    wrong_key; `what` is lookup, http, pin, verified, transfer, slots or use; see `world` for an answer's `why`. A node
     of a sub-flow is `flow/node`. The language is in the cursor.
     """
 
@@ -276,7 +286,8 @@ class Cursor:
     `consent` is what the caller said to being recorded, None if nothing. `requests` counts what the world was asked;
     `asked_at` is when it was asked what is not answered yet, else None, and `music` whether music plays meanwhile.
     `customer_id` is whom the caller is taken for, `verified` whether they have proved it. `slots` are the times for a
-    callback that are being offered, each with its end, `slot` the one that is being booked.
+    callback that are being offered, each with its end, `slot` the one that is being booked. `order` is
+    that of a menu's options for this customer, each by its number from 0.
 
     Nobody changes one. It is not frozen because every turn makes one, and Python takes six times as long over a frozen
     one; that was a third of a turn.
@@ -304,6 +315,7 @@ class Cursor:
     verified: bool = False
     slots: tuple[tuple[float, float], ...] = ()
     slot: tuple[float, float] | None = None
+    order: tuple[int, ...] = ()
 
 
 class Turn(NamedTuple):

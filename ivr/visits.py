@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never, get_args
 
-from ivr import asking, outside, slots, world
+from ivr import asking, options, outside, slots, world
 from ivr.calendar import State, state
 from ivr.expression import Value, fits
 from ivr.model import (
@@ -17,6 +17,7 @@ from ivr.model import (
     LanguageNode,
     Node,
     NodeId,
+    OptionsNode,
     OutsideNode,
     QueueNode,
     ReturnNode,
@@ -177,6 +178,7 @@ VISIT: Mapping[type[Node], Callable[[Walk, Any], NodeId | None]] = {
     TransferNode: _visit_transfer,
     OutsideNode: outside.visit,
     SlotsNode: slots.visit,
+    OptionsNode: options.visit,
     CallbackNode: _visit_callback,
     VoicemailNode: _visit_voicemail,
     HangUpNode: _visit_hang_up,

@@ -22,7 +22,7 @@ class Walk:
         *("root", "facts", "now", "start", "current", "way"),
         *("node", "language", "tries", "saying", "ahead", "keyed", "timer_at", "variables", "calls"),
         *("collected", "question", "answered", "consent"),
-        *("requests", "asked_at", "music", "customer_id", "verified", "slots", "slot"),
+        *("requests", "asked_at", "music", "customer_id", "verified", "slots", "slot", "order"),
         *("actions", "notes", "exit"),
     )
 
@@ -36,7 +36,7 @@ class Walk:
         self.answered, self.consent = cursor.answered, cursor.consent
         self.requests, self.asked_at, self.music = cursor.requests, cursor.asked_at, cursor.music
         self.customer_id, self.verified = cursor.customer_id, cursor.verified
-        self.slots, self.slot = cursor.slots, cursor.slot
+        self.slots, self.slot, self.order = cursor.slots, cursor.slot, cursor.order
         self.actions: list[Action] = []
         self.notes: list[Note] = []
         self.exit: Exit | None = None
@@ -66,13 +66,17 @@ class Walk:
             self.verified,
             self.slots,
             self.slot,
+            self.order,
         )
         return Turn(cursor, tuple(self.actions), tuple(self.notes), self.exit)
 
     def note(self, what: str, detail: Mapping[str, Value]) -> None:
         """Remember something that happened at this node."""
-        place = f"{self.current.id}/{self.node}" if self.calls else self.node
-        self.notes.append(Note(what, place, detail))
+        self.notes.append(Note(what, self.place(self.node), detail))
+
+    def place(self, node: NodeId) -> NodeId:
+        """A node of the current flow as notes name it."""
+        return f"{self.current.id}/{node}" if self.calls else node
 
     # Variables and flows
 

@@ -20,6 +20,7 @@ from ivr.turn import (
     Inquiry,
     KeepAnswers,
     LookUp,
+    PastUse,
     PromptEnded,
     RecallVerified,
     Request,
@@ -54,6 +55,7 @@ _WHAT: Mapping[type[Inquiry], str] = {
     ComparePin: "pin",
     RecallVerified: "verified",
     KeepAnswers: "remember",
+    PastUse: "use",
 }
 KEEP_S = 5.0
 

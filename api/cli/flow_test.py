@@ -134,6 +134,7 @@ def facts_of(conversation: Conversation, site: Site) -> Facts:
         },
         variables=conversation.given,
         open_case=caller.open_case,
+        open_order=caller.open_order,
         at_risk=caller.at_risk,
         zone=site.zone,
         customer_id=caller.customer_id,

@@ -49,8 +49,8 @@ class Part:
             return "what the world answers, or that it does not, is in the script"
         if not caller.known and (caller.value_tier or default_tier) != default_tier:
             return f"a caller whom nobody knows is of tier {default_tier}"
-        if not caller.known and (caller.open_case or caller.at_risk):
-            return "a caller whom nobody knows has no case and is no risk"
+        if not caller.known and (caller.open_case or caller.open_order or caller.at_risk):
+            return "a caller whom nobody knows has no case and no order and is no risk"
         return None
 
 

@@ -116,6 +116,7 @@ def _staged(site: Site, together: Sequence[Part], numbers: Sequence[Number]) -> 
                 value_tier=who.value_tier or site.default_value_tier,
                 language=language,
                 open_case=who.open_case,
+                open_order=who.open_order,
                 at_risk=who.at_risk,
             )
     closed = together[0].conversation.closed_now

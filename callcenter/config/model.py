@@ -149,6 +149,7 @@ class Customer:
     open_case: bool = False
     at_risk: bool = False
     usage: float | None = None
+    open_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def read_customer(reader: Reader, customer_id: str, head: Head, names: Names) ->
         preferred_agent=known_or_none(reader, "preferred_agent", "agent", names.agents),
         case_owner=case_owner,
         open_case=reader.flag("open_case", default=case_owner is not None),
+        open_order=reader.flag("open_order", default=False),
         at_risk=reader.flag("at_risk", default=False),
         usage=reader.number("usage", None, 0.0, USAGE_MAX) if "usage" in reader else None,
     )

@@ -132,6 +132,7 @@ def facts_of(contact: Contact, plan: Plan) -> ivr.Facts:
         known=customer is not None,
         calendars=plan.calendars,
         open_case=customer is not None and customer.open_case,
+        open_order=customer is not None and customer.open_order,
         at_risk=customer is not None and customer.at_risk,
         zone=plan.zone,
         customer_id=customer.customer_id if customer is not None else None,

@@ -32,6 +32,7 @@ class CustomerCard:
     open_case: bool = False
     at_risk: bool = False
     usage: float | None = None
+    open_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

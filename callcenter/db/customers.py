@@ -94,6 +94,7 @@ class Known:
     open_case: bool = False
     at_risk: bool = False
     usage: float | None = None
+    open_order: bool = False
 
 
 class CustomerIndex:
@@ -242,6 +243,7 @@ class CustomerIndex:
             preferred_agent=card.preferred_agent or known.preferred_agent,
             case_owner=card.case_owner or known.case_owner,
             open_case=card.open_case or known.open_case,
+            open_order=card.open_order or known.open_order,
             at_risk=card.at_risk or known.at_risk,
             usage=known.usage if card.usage is None else card.usage,
         )

@@ -21,6 +21,8 @@ from callcenter.db.engine import reaching
 
 PIN_TRIES_MAX: Final = 3  # wrong ones in a row, over all calls
 LOCKED_S: Final = 1800.0
+USE_DAYS: Final = 180  # what a customer used longer ago says nothing of what they want today
+USE_VISITS: Final = 50
 IDENTITIES: Final = ("phone", "account")  # by which a caller can be found, beside the customer's id
 
 _N, _R, _P, _SALT_BYTES, _HASH_BYTES = 2**14, 8, 1, 16, 32  # 16 MB and some 50 ms a PIN
@@ -39,6 +41,23 @@ WHERE customer_id = :customer_id AND {which} ORDER BY opened_at DESC, case_numbe
 _ORDER = """
 SELECT order_number AS number, status, total, (ordered_at AT TIME ZONE :zone)::date AS ordered_on, arrives_on
 FROM customer_order WHERE customer_id = :customer_id AND {which} ORDER BY ordered_at DESC, order_number DESC LIMIT 1
+"""
+# Of the customer's last visits: from which node they went on to which by an option (`flow_paths` counts everybody's).
+_USE = """
+WITH mine AS (
+    SELECT contact_id, (started_at AT TIME ZONE 'UTC')::date AS day FROM contact
+    WHERE customer_id = :customer_id AND started_at > now() - make_interval(days => :days)
+    ORDER BY started_at DESC, contact_id DESC LIMIT :visits
+), told AS (
+    SELECT each.contact_id, each.seq, each.type, each.data ->> 'node' AS node, each.data ->> 'by' AS by,
+        max(each.data ->> 'flow') FILTER (WHERE each.type = 'ivr.entered') OVER (PARTITION BY each.contact_id) AS flow
+    FROM mine JOIN contact_event AS each USING (contact_id)
+    WHERE each.day BETWEEN mine.day - 1 AND mine.day + 1 AND each.type IN ('ivr.entered', 'ivr.node_entered')
+), step AS (
+    SELECT node, by, lag(node) OVER (PARTITION BY contact_id ORDER BY seq) AS before
+    FROM told WHERE type = 'ivr.node_entered' AND flow = :flow
+)
+SELECT node, count(*) AS times FROM step WHERE before = :place AND by LIKE 'options[%' GROUP BY node
 """
 _TRY = """
 UPDATE customer_pin SET tries = CASE WHEN tries >= :most THEN 1 ELSE tries + 1 END, tried_at = now()
@@ -97,6 +116,11 @@ class SelfService:
     async def answers(self, customer_id: str) -> Row | None:
         """What the customer answered before and is fresh, by name; None if there is nothing."""
         return {str(row["name"]): row["value"] for row in await self._rows(_ANSWERS, customer_id=customer_id)} or None
+
+    async def use(self, customer_id: str, flow: str, place: str) -> Row:
+        """How often the customer went on from this node of the flow by an option of it lately: node → times."""
+        given = {"customer_id": customer_id, "flow": flow, "place": place, "days": USE_DAYS, "visits": USE_VISITS}
+        return {str(row["node"]): row["times"] for row in await self._rows(_USE, **given)}
 
     async def keep(self, customer_id: str, answers: Row, fresh_s: float) -> None:
         """Keep these answers of a customer for so long; whoever does not exist is forgotten at once."""

@@ -73,6 +73,7 @@ WORDS: Mapping[PromptId, str] = {
     "slot_tomorrow": "tomorrow,",
     "slot_to": "to",
     "slot_press": "press",
+    "menu_press": "press",
 }
 
 
@@ -148,6 +149,11 @@ def slot(day: PromptId, begin: Prompts, end: Prompts, key: int) -> Prompts:
     return ("slot_for", day, *begin, "slot_to", *end, "slot_press", *_whole(key))
 
 
+def press(key: int) -> Prompts:
+    """… press one."""
+    return ("menu_press", *_whole(key))
+
+
 def _year(year: int) -> Prompts:
     """In two halves as people say it: twenty ten, nineteen oh five, nineteen hundred; two thousand eight."""
     century, rest = divmod(year, 100)
@@ -196,5 +202,6 @@ SPEAKER = Speaker(
     place=place,
     wait=wait,
     slot=slot,
+    press=press,
     minus="num_minus",
 )

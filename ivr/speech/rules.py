@@ -74,7 +74,8 @@ class Speaker:
     number from 0. money: whole units and hundredths, both from 0, at least one sign before; in one of CURRENCIES.
     day, roc_day: a date. time: hour 0-23, minute 0-59. duration: whole seconds from 0. place: in a line, 1 the next.
     wait: from so many whole minutes to so many, None: or longer; never from 0 without an end (`waiting`). slot: the
-    prompt of a day, the prompts of the time it begins and of the one it ends, the key that chooses it.
+    prompt of a day, the prompts of the time it begins and of the one it ends, the key that chooses it. press: what
+    follows an option, its key.
     """
 
     words: Mapping[PromptId, str]
@@ -89,6 +90,7 @@ class Speaker:
     place: Callable[[int], Prompts]
     wait: Callable[[int, int | None], Prompts]
     slot: Callable[[PromptId, Prompts, Prompts, int], Prompts]
+    press: Callable[[int], Prompts]
     minus: PromptId
 
 

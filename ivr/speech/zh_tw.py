@@ -73,6 +73,7 @@ WORDS: Mapping[PromptId, str] = {
     "slot_tomorrow": "明天",
     "slot_to": "到",
     "slot_press": "請按",
+    "menu_press": "請按",
 }
 
 
@@ -163,6 +164,11 @@ def slot(day: PromptId, begin: Prompts, end: Prompts, key: int) -> Prompts:
     return (day, *begin, "slot_to", *end, "slot_press", *_whole(key))
 
 
+def press(key: int) -> Prompts:
+    """…請按一."""
+    return ("menu_press", *_whole(key))
+
+
 def _month_and_day(value: date) -> Prompts:
     return (*_whole(value.month), "date_month", *_whole(value.day), "date_day")
 
@@ -230,5 +236,6 @@ SPEAKER = Speaker(
     place=place,
     wait=wait,
     slot=slot,
+    press=press,
     minus="num_minus",
 )

@@ -283,7 +283,8 @@ async def test_who_presses_the_key_while_waiting_is_called_back(
         await customer.hang_up()
         await hotline.nothing_left()
         (story,) = await hotline.stories()
-    assert data(one(story, "callback.promised")) == {"queue": "vip", "number": NUMBER, "why": "key"}
+    promised = {"queue": "vip", "number": NUMBER, "why": "key", "slot_begin": None, "slot_end": None}
+    assert data(one(story, "callback.promised")) == promised
 
 
 async def test_whoever_hangs_up_while_a_callback_is_under_way_leaves_nothing_behind(

@@ -49,6 +49,8 @@ from ivr.model import (
     MenuNode,
     Node,
     NodeId,
+    Option,
+    OptionsNode,
     OutsideNode,
     Question,
     QueueNode,
@@ -148,6 +150,12 @@ requested = st.builds(
     **waits,
 )
 slots = st.builds(SlotsNode, st.just("orders"), prompts, node_ids, node_ids, st.integers(1, 3))
+options = st.builds(
+    lambda first, second, exhausted, tries_max: OptionsNode(
+        ("p",), (Option(("p",), first), Option(("p",), second)), exhausted, tries_max
+    ),
+    *(node_ids, node_ids, node_ids, st.integers(1, 3)),
+)
 outside = st.builds(
     OutsideNode,
     st.sampled_from([parse_expression("code"), parse_expression("'+886212345678'")]),
@@ -216,6 +224,7 @@ nodes: st.SearchStrategy[Node] = st.one_of(
     st.builds(TransferNode, st.just("orders"), st.just(parse_expression("word"))),
     outside,
     slots,
+    options,
     st.just(CallbackNode("orders")),
     st.just(VoicemailNode()),
     st.builds(HangUpNode, st.sampled_from(END_STATES)),
@@ -234,7 +243,7 @@ def onward(node: Node, later: Callable[[], NodeId]) -> Node:  # noqa: C901, PLR0
             return replace(node, next=later())
         case CollectNode(unless_known=True):
             return replace(node, next=later(), on_exhausted=later())
-        case MenuNode() | CollectNode():
+        case MenuNode() | CollectNode() | OptionsNode():
             return replace(node, on_exhausted=later())
         case BranchNode():
             return replace(node, cases={word: later() for word in node.cases}, otherwise=later())
@@ -313,6 +322,7 @@ VALUES: tuple[dict[str, Value], ...] = (
     {"status": "sent"},
     {"customer_id": "c2"},
     {"total": 3, "a.b": "x"},
+    {"n1": 3, "n3": 5, "inner/n2": 7},
     {"total": "many"},
     {"a.b": "x" * 999},
     {"1.begin": NOW + 3_600.0, "1.end": NOW + 5_400.0, "2.begin": NOW + 5_400.0, "2.end": NOW + 7_200.0},

@@ -81,6 +81,16 @@ def holds(turns: list[Turn]) -> dict[str, Value]:
 # Set and branch
 
 
+@pytest.mark.parametrize("fact", ["known", "open_case", "open_order", "at_risk", "verified"])
+def test_a_branch_may_go_by_what_is_known_of_the_caller(fact: str) -> None:
+    nobody = Facts("zh-TW", "basic", known=False, calendars={}, zone=ZONE)
+    cases = [{"when": f"{fact} and tier = 'basic' and language = 'zh-TW'", "to": "person"}]
+    made = flow(start={"type": "branch", "cases": cases, "otherwise": "end"})
+    assert enter(made, nobody, NOW).exit == HangUp("self_service")
+    known: dict[str, Any] = {fact: True}
+    assert isinstance(enter(made, replace(nobody, **known), NOW).exit, ToQueue)
+
+
 def test_variables_are_set_and_branches_look_at_them_and_at_what_is_known() -> None:
     made = flow(
         {"tries": {"type": "number", "value": 1}},

@@ -1,5 +1,6 @@
 """What a site says of calling back: read as meant, or refused with the path and the reason."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from callcenter.config.settings import SettingsError, load_settings
 from callcenter.config.site import SiteError, load_site
 from callcenter.contact.dial_policy import DialPolicy
 from callcenter.contact.slots import SlotRules
+from callcenter.site_customers import known
 from routing.model import CallbackMode, CallbackRules, Exit, ExitKind
 
 DEMO = Path(callcenter.config.__file__).parent / "demo_site"
@@ -212,3 +214,13 @@ def test_slots_need_hours_and_a_flow_that_offers_them_a_queue_that_has_some(fold
     wanted = "flows.main.nodes.orders.queue: 'orders' has no slots; callback.slot_max says how many it takes in each"
     assert wanted in found
     assert any("nodes.orders.prompts: times need the prompts" in each for each in found)
+
+
+def test_what_a_site_says_of_an_order_on_its_way_is_there_for_the_flows(folder: Path) -> None:
+    customers = folder / "customers.toml"
+    first = re.search(r"^\[(\w+)\]\n", customers.read_text(), re.MULTILINE)
+    assert first is not None
+    customers.write_text(customers.read_text().replace(first[0], f"{first[0]}open_order = true\n", 1))
+    site = load_site(folder)
+    assert [each.customer_id for each in site.customers.values() if each.open_order] == [first[1]]
+    assert known(site)[first[1]].open_order
