@@ -114,7 +114,8 @@ def caller_left(draft: Draft, signal: sig.CallerLeft) -> None:
     draft.ask(ask.HangUp(_outside(draft).leg_id))
     if signal.by == "fallback":
         _stop_recording(draft)
-    _part(draft, by=signal.by, cause=signal.cause)
+    # By Asterisk's own account, told late, whoever was joined with them is an agent.
+    _part(draft, by="outside" if signal.by == "agent" else signal.by, cause=signal.cause)
 
 
 def command_failed(draft: Draft, signal: sig.CommandFailed) -> None:

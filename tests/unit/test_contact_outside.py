@@ -151,7 +151,11 @@ def test_the_caller_who_hangs_up_while_it_rings_stops_it() -> None:
 
 @pytest.mark.parametrize(
     ("signal", "let_go", "by"),
-    [(sig.CallerLeft("caller"), PHONE, "caller"), (sig.OutsideLegEnded(PHONE, 16), CALLER, "outside")],
+    [
+        (sig.CallerLeft("caller"), PHONE, "caller"),
+        (sig.OutsideLegEnded(PHONE, 16), CALLER, "outside"),
+        (sig.CallerLeft("agent"), PHONE, "outside"),  # as a witness tells it
+    ],
 )
 def test_whoever_hangs_up_ends_the_contact(signal: sig.Signal, let_go: str, by: str) -> None:
     step = steps(ANSWERED, signal, hotline=BRANCH)[-1]

@@ -9,6 +9,7 @@ from callcenter.reconcile import compare, gone, witnessed
 from tests.contacts import (
     AGENT_WAITS,
     BOTH_RINGING,
+    BRANCH,
     CALLED,
     CALLER,
     DIALED,
@@ -16,6 +17,7 @@ from tests.contacts import (
     ID,
     OFFER,
     OTHER_OFFER,
+    PHONE,
     PROMISED,
     RINGING,
     TALKING,
@@ -145,3 +147,33 @@ def test_a_called_customer_of_no_contact_is_a_stray_and_one_who_picked_up_a_call
     there = after(*DIALED, sig.CustomerAnswered(CALLED))
     assert compare([there], [called(in_stasis=True)], []).count == 0
     assert compare([there], [], []).lost == [(ID, sig.CallerLeft("unknown"))]
+
+
+# --- a phone outside ---
+
+
+def phone(**changes: object) -> ChannelSeen:
+    return leg(**{"channel_id": PHONE, "role": "outside", **changes})
+
+
+def test_a_phone_outside_that_rings_or_talks_as_believed_is_no_difference() -> None:
+    assert compare([after(hotline=BRANCH)], [caller(), phone(in_stasis=False, up=False)], []).count == 0
+    talks = after(sig.OutsideAnswered(PHONE), hotline=BRANCH)
+    assert compare([talks], [caller(bridge_id=BRIDGE), phone(bridge_id=BRIDGE)], [BRIDGE]).count == 0
+
+
+def test_a_phone_outside_that_was_answered_ended_or_never_joined_is_told() -> None:
+    rings, talks = after(hotline=BRANCH), after(sig.OutsideAnswered(PHONE), hotline=BRANCH)
+    assert compare([rings], [caller(), phone()], []).lost == [(ID, sig.OutsideAnswered(PHONE))]
+    assert compare([rings], [caller()], []).lost == [(ID, sig.OutsideLegEnded(PHONE))]
+    assert compare([talks], [caller()], [BRIDGE]).lost == [(ID, sig.OutsideLegEnded(PHONE))]
+    assert compare([talks], [caller(bridge_id=""), phone(bridge_id="")], []).lost == [(ID, sig.LegsApart(PHONE))]
+
+
+def test_a_phone_outside_of_nobody_is_let_go_and_its_end_is_told_as_asterisk_tells_it() -> None:
+    assert compare([], [phone()], []).stray_legs == [PHONE]
+    talks = after(sig.OutsideAnswered(PHONE), hotline=BRANCH)
+    found = compare([talks], [caller()], [BRIDGE])
+    assert gone(found, [talks]).keys() == {PHONE}
+    (late,) = witnessed(found, [talks], {PHONE: ChannelEnded(150.0, "caller", 16)})
+    assert (late.signal, late.at) == (sig.OutsideLegEnded(PHONE, cause=16), 150.0)
