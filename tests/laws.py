@@ -207,7 +207,7 @@ class Books:
                 self._picked_up(offer_id, moment)
             case CustomerDialed(contact_id, outcome) if contact_id in self.calling:
                 self.calling.discard(contact_id)
-                if outcome is DialOutcome.FAILED:
+                if outcome in {DialOutcome.FAILED, DialOutcome.HELD_BACK}:
                     self.there.add(contact_id)
             case _:
                 pass

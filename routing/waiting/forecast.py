@@ -54,6 +54,9 @@ class QueueLearned(NamedTuple):
     at: float
 
 
+NOTHING_LEARNED = QueueHistory().learned()
+
+
 class Forecast:
     """Estimates for the contacts of one board."""
 
@@ -95,11 +98,12 @@ class Forecast:
             self.history(agent.talk_with.queue).ended(now, now - agent.talk_since)
 
     def learned(self) -> tuple[QueueLearned, ...]:
-        """What the queues have taught so far, by queue."""
-        starts = self._starts
+        """What the queues have taught so far, by queue; those that have taught nothing are left out."""
+        known = ((queue, self.histories[queue].learned()) for queue in sorted(self.histories))
         return tuple(
-            QueueLearned(queue, self.histories[queue].learned(), *starts.get(queue, (0.0, 0.0)))
-            for queue in sorted(self.histories)
+            QueueLearned(queue, history, *self._starts.get(queue, (0.0, 0.0)))
+            for queue, history in known
+            if history != NOTHING_LEARNED
         )
 
     def restore(self, learned: Iterable[QueueLearned]) -> None:
