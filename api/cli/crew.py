@@ -16,10 +16,11 @@ from callcenter.config.site import load_site
 from callcenter.errors import CallCenterError
 from routing.messages import Configured
 from routing.simulate.durations import Exponential
+from routing.simulate.groups import Group
 from routing.simulate.intervals import Figure
 from routing.simulate.load import Load
 from routing.simulate.presets import over_site, own_center
-from routing.simulate.sizing import CannotStaff, Group, Staffing, staff
+from routing.simulate.sizing import RUNS_MAX, CannotStaff, Staffing, staff
 from routing.simulate.targets import Achieved, Wanted
 from routing.sizing import positions
 
@@ -48,6 +49,7 @@ class Asked:
     shrinkage: float = 0.0
     customers: int = 20_000
     seed: int = 1
+    runs_max: int = RUNS_MAX
     keep_proportions: bool = False
     as_json: bool = False
     progress: bool = True
@@ -74,6 +76,7 @@ def run(asked: Asked) -> Exit:
                 customers=asked.customers,
                 seed=asked.seed,
                 keep_proportions=asked.keep_proportions,
+                runs_max=asked.runs_max,
                 progress=progress,
             )
     except CannotStaff as error:
@@ -109,7 +112,7 @@ def _center(asked: Asked) -> tuple[Configured, Load]:
 
 
 @contextmanager
-def _shown(shown: bool) -> Iterator[Callable[[int, int], None] | None]:
+def _shown(shown: bool) -> Iterator[Callable[[int, int, int], None] | None]:
     """How far the search has come, on stderr."""
     if not shown:
         yield None
@@ -118,8 +121,9 @@ def _shown(shown: bool) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(*columns, console=err(), transient=True) as bar:
         task = bar.add_task("simulating")
 
-        def tell(runs: int, least: int) -> None:
-            bar.update(task, description=f"run {runs}: {f'{least} agents will do' if least else 'not enough yet'}")
+        def tell(runs: int, runs_max: int, least: int) -> None:
+            so_far = f"{least} agents will do" if least else "not enough yet"
+            bar.update(task, description=f"run {runs} of about {runs_max} at most: {so_far}")
 
         yield tell
 
@@ -145,6 +149,7 @@ def _document(asked: Asked, calls_per_hour: float, found: Staffing) -> dict[str,
         "seed": asked.seed,
         "customers": asked.customers,
         "runs": found.runs,
+        "complete": found.complete,
     }
 
 
@@ -186,6 +191,7 @@ def _print(document: Mapping[str, Any]) -> None:
         ("agents_pooled", str(document["agents_pooled"]), "if everybody could serve everything (Erlang A)"),
         ("agents_alone", str(document["agents_alone"]), "if every kind of call had its own (Erlang A)"),
         ("occupancy", f"{document['occupancy']:.1%}", "of an agent's time is serving"),
+        ("runs", str(document["runs"]), "" if document["complete"] else "ended by --runs-max: fewer agents may do"),
     ]
     out().print(table(("what", "value", "meaning"), rows))
     groups = [

@@ -221,6 +221,7 @@ def sizing(
     keep_proportions: Annotated[bool, typer.Option(help="By simulation: all groups grow or shrink alike.")] = False,
     customers: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="By simulation: so many a run.")] = 20_000,
     seed: Annotated[int, typer.Option(min=0, help="By simulation: the same seed finds the same.")] = 1,
+    runs_max: Annotated[int, typer.Option(min=20, help="By simulation: look no further after so many runs.")] = 400,
     progress: Annotated[bool | None, typer.Option(help="By simulation: show how far it is, on stderr.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -252,9 +253,8 @@ def sizing(
         raise typer.Exit(mistaken)
     shown = sys.stderr.isatty() if progress is None else progress
     load = (site, preset, calls_per_hour, aht_s, patience_s)
-    asked = crew.Asked(
-        target_share, target_s, *load, abandonment_max, shrinkage, customers, seed, keep_proportions, as_json, shown
-    )
+    bounds = (customers, seed, runs_max, keep_proportions)
+    asked = crew.Asked(target_share, target_s, *load, abandonment_max, shrinkage, *bounds, as_json, shown)
     raise typer.Exit(crew.run(asked))
 
 

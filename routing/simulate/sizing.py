@@ -18,6 +18,8 @@ and handling times are stretched until its rate and mean are those that were ask
 
 All crews meet the very same customers (common random numbers), so that one is found better than another by what it
 does. What comes out is a local optimum: one agent less, of whichever group, misses a target on one of the samples.
+That takes a run for each group, and more; of many groups the search ends at `runs_max`, with the smallest crew it has
+found so far that meets every target on both.
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ from typing import TypeAlias
 import numpy as np
 
 from routing.messages import Configured
-from routing.model import AgentProfile, Presence
-from routing.requirement import Requirement, both, met, show
+from routing.model import Presence
+from routing.requirement import Requirement, show
 from routing.simulate.day import simulate
 from routing.simulate.draw import Day, Turn, draw
+from routing.simulate.groups import Group, able, groups_of
 from routing.simulate.load import Arrivals, Kind, Load, Redials, Roster
 from routing.simulate.targets import Result, Wanted, judge
 from routing.sizing import Target, agents_for
@@ -42,9 +45,12 @@ from routing.sizing import Target, agents_for
 Crew: TypeAlias = tuple[int, ...]
 """How many agents of each group are at work."""
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Told after each run: how many there were, and how many agents the smallest crew has that met every target."""
+Progress: TypeAlias = Callable[[int, int, int], None]
+"""Told after each run: how many there were, how many there may be, and how many agents the smallest crew has so far."""
 
+RUNS_MAX = 400
+FIRST_PART = 0.6
+"""So much of the runs may be spent on the first sample of customers."""
 PARTS = (8, 24)
 GROWTH = 1.06
 GROWTHS_MAX = 24
@@ -55,29 +61,11 @@ class CannotStaff(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Agents of the site who are alike: `members` are their ids, `queues` those of which they may serve contacts.
-
-    `tiers` are those that ask for experience, if this group has it.
-    """
-
-    profile: AgentProfile
-    members: tuple[str, ...]
-    queues: tuple[str, ...]
-    tiers: tuple[str, ...] = ()
-
-    def agents(self, count: int) -> list[AgentProfile]:
-        """So many of them: the site's own, and then further ones like them."""
-        more = [f"{self.members[0]}+{at}" for at in range(1, count - len(self.members) + 1)]
-        return [replace(self.profile, agent_id=agent_id) for agent_id in (*self.members, *more)[:count]]
-
-
-@dataclass(frozen=True, slots=True)
 class Staffing:
     """The crew found: `result` on the customers of the search, `checked` on those of step 5.
 
     `alone` is step 1 of the search; `pooled` what Erlang A asks if everybody could serve everything: no crew that
-    meets the targets has many less.
+    meets the targets has many less. `complete`: the search came to its end, and was not ended by `runs_max`.
     """
 
     groups: tuple[Group, ...]
@@ -88,29 +76,12 @@ class Staffing:
     pooled: int
     erlangs: float
     runs: int
+    complete: bool
 
     @property
     def agents(self) -> int:
         """How many are at work."""
         return sum(self.crew)
-
-
-def groups_of(site: Configured, kinds: Sequence[Kind]) -> tuple[Group, ...]:
-    """The site's agents by what they can do, in the order of the site; only those who may serve any of these kinds."""
-    members: dict[tuple[object, ...], list[AgentProfile]] = {}
-    for agent in site.agents:
-        parts = (
-            None if agent.memberships is None else tuple(sorted(agent.memberships.items(), key=lambda each: each[0]))
-        )
-        key = (tuple(sorted(agent.skills.items())), parts, agent.experience, agent.team, agent.location)
-        members.setdefault(key, []).append(agent)
-    found = []
-    for alike in members.values():
-        queues = dict.fromkeys(kind.queue for kind in kinds if _able(site, kind, alike[0]))
-        if queues:
-            tiers = [tier.name for tier in site.policy.tiers if 0 < tier.experience <= alike[0].experience]
-            found.append(Group(alike[0], tuple(agent.agent_id for agent in alike), tuple(queues), tuple(tiers)))
-    return tuple(found)
 
 
 def staff(
@@ -122,12 +93,14 @@ def staff(
     customers: int = 12_000,
     seed: int = 1,
     keep_proportions: bool = False,
+    runs_max: int = RUNS_MAX,
     progress: Progress | None = None,
 ) -> Staffing:
     """The fewest agents of each group found, for a steady rush of these kinds of calls (all of them, redials included).
 
     `customers` are simulated in every run: more make it slower and surer. With `keep_proportions` the search ends
-    after step 3. Raises CannotStaff.
+    after step 3; after `runs_max` runs it ends as soon as the crew meets every target on both samples. Raises
+    CannotStaff.
     """
     steady = replace(
         load,
@@ -137,7 +110,7 @@ def staff(
     )
     groups = groups_of(site, load.kinds)
     start = _alone(site, steady, groups, wanted, calls_per_hour)
-    search = _Search(site, groups, wanted, _typical(draw(steady, seed), steady, customers), progress)
+    search = _Search(site, groups, wanted, _typical(draw(steady, seed), steady, customers), runs_max, progress)
     pooled = _by_formula(steady.kinds, wanted, calls_per_hour)
     crew = search.cut_alike(search.enough(start), math.ceil(pooled * 0.8))
     if not keep_proportions:
@@ -156,6 +129,7 @@ def staff(
         pooled=pooled,
         erlangs=calls_per_hour / 3_600.0 * _mean_handle_s(load.kinds),
         runs=search.runs,
+        complete=search.complete,
     )
 
 
@@ -173,30 +147,22 @@ def _typical(day: Day, load: Load, customers: int) -> Day:
 # --- where to begin ---------------------------------------------------------------------------------------------------
 
 
-def _able(site: Configured, kind: Kind, agent: AgentProfile) -> bool:
-    """Whether the agent may serve such a contact in any step of its queue."""
-    rules = next(each for each in site.queues if each.queue == kind.queue)
-    part = agent.membership(kind.queue)
-    return part is not None and any(
-        met(both(rules.requires, kind.requires, step.requires), agent) for step in rules.steps
-    )
-
-
 def _alone(site: Configured, load: Load, groups: Sequence[Group], wanted: Wanted, calls_per_hour: float) -> Crew:
     """Agents as if every kind of contact had its own, handed to the able groups by how many the site has of them."""
     total = sum(kind.weight for kind in load.kinds)
     alike: dict[tuple[str, Requirement], list[Kind]] = {}
     for kind in load.kinds:
         alike.setdefault((kind.queue, kind.requires), []).append(kind)
-    able = {key: [_able(site, kinds[0], group.profile) for group in groups] for key, kinds in alike.items()}
-    serves = [sum(each[at] for each in able.values()) for at in range(len(groups))]
+    may_serve = {key: [able(site, kinds[0], group.profile) for group in groups] for key, kinds in alike.items()}
+    serves = [sum(each[at] for each in may_serve.values()) for at in range(len(groups))]
     crew = [0.0] * len(groups)
     for (queue, requires), kinds in alike.items():
         calls = calls_per_hour * sum(kind.weight for kind in kinds) / total
         if calls <= 0:
             continue
         parts = [
-            len(group.members) / serves[at] if able[queue, requires][at] else 0.0 for at, group in enumerate(groups)
+            len(group.members) / serves[at] if may_serve[queue, requires][at] else 0.0
+            for at, group in enumerate(groups)
         ]
         if not any(parts):
             raise CannotStaff(f"queue {queue}: no agent of the site may serve who requires {show(requires)}")
@@ -235,17 +201,33 @@ class _Search:
     """Crews tried on one sample of customers, or two."""
 
     def __init__(
-        self, site: Configured, groups: tuple[Group, ...], wanted: Wanted, day: Day, progress: Progress | None
+        self,
+        site: Configured,
+        groups: tuple[Group, ...],
+        wanted: Wanted,
+        day: Day,
+        runs_max: int,
+        progress: Progress | None,
     ) -> None:
         self._site, self._groups, self._wanted, self._progress = site, groups, wanted, progress
         self._days = [day]
         self._tried: dict[Crew, list[Result]] = {}
         self._least = self.runs = 0
+        self._runs_max = runs_max
+        self.complete = True
 
     def add(self, day: Day) -> None:
         """From now on these customers must be served too."""
         self._days.append(day)
         self._least = 0
+        self.complete = True
+
+    def _may_go_on(self) -> bool:
+        """Whether there is a run left to look for a smaller crew; if not, the search is not complete."""
+        part = FIRST_PART if len(self._days) == 1 else 1.0
+        if self.runs >= part * self._runs_max:
+            self.complete = False
+        return self.complete
 
     def run(self, crew: Crew) -> list[Result]:
         """What this crew achieves, on each sample up to the first on which it misses a target."""
@@ -257,7 +239,7 @@ class _Search:
             results.append(judge(self._site, simulate(replace(self._site, agents=tuple(agents)), day), self._wanted))
             self.runs += 1
             if self._progress is not None:
-                self._progress(self.runs, self._least)
+                self._progress(self.runs, self._runs_max, self._least)
         if (self._least == 0 or sum(crew) < self._least) and results[-1].met:
             self._least = sum(crew)
         return results
@@ -312,10 +294,12 @@ class _Search:
         """Agents given up group by group, in ever smaller parts; then exchanged, two for one, while that helps."""
         for part in PARTS:
             crew = self.spare(crew, part)
-        crew = self.spare(crew)
-        while (better := self._exchange(crew)) is not None:
-            crew = self.spare(better)
-        return crew
+        while True:
+            crew = before = self.spare(crew)
+            while (better := self._exchange(crew)) is not None:
+                crew = better
+            if crew == before:
+                return crew
 
     def spare(self, crew: Crew, part: int | None = None) -> Crew:
         """Take one agent (or one `part`-th) from as many groups at once as can spare it, most to spare first.
@@ -325,6 +309,8 @@ class _Search:
         needed: set[int] = set()
         at_once = len(crew)
         while order := [at for at in self._by_spare(crew) if at not in needed and crew[at] > 0]:
+            if not self._may_go_on():
+                break
             at_once = min(at_once, len(order))
             smaller = list(crew)
             for at in order[:at_once]:
@@ -345,6 +331,8 @@ class _Search:
         for first, second in product(order[:3], repeat=2):
             for given in reversed(self._by_spare(crew)[-3:]):
                 smaller = list(crew)
+                if not self._may_go_on():
+                    return None
                 for at, change in ((first, -1), (second, -1), (given, 1)):
                     smaller[at] += change
                 if given not in {first, second} and min(smaller) >= 0 and self.met(tuple(smaller)):

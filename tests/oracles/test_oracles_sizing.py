@@ -1,10 +1,12 @@
 """Sizing by simulation: where a formula is exact it finds what the formula says; elsewhere, what a search must find."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from api.cli.simulate import PRESETS
 from routing.messages import Configured
 from routing.model import AgentProfile, Presence, QueueRules
 from routing.policy import Discipline, Tier, TierPolicy
@@ -12,8 +14,10 @@ from routing.requirement import Held, parse
 from routing.simulate.day import simulate
 from routing.simulate.draw import Turn, draw
 from routing.simulate.durations import NEVER, Always, Exponential
+from routing.simulate.groups import groups_of
 from routing.simulate.load import Arrivals, Kind, Load, Roster
-from routing.simulate.sizing import CannotStaff, Staffing, groups_of, staff
+from routing.simulate.presets import own_center
+from routing.simulate.sizing import CannotStaff, Staffing, staff
 from routing.simulate.targets import Wanted
 from routing.sizing import Target, agents_for
 from tests.simulated import AHT_S, SCALE, one_pool, steady
@@ -145,3 +149,36 @@ def test_what_no_number_of_agents_achieves_is_said() -> None:
     slow = replace(LOAD, answering=replace(LOAD.answering, ring=Always(12.0)))
     with pytest.raises(CannotStaff, match="vip misses its target with"):
         staff(SITE, slow, IN_TIME, calls_per_hour=100.0, customers=1_000)
+
+
+# --- many groups ------------------------------------------------------------------------------------------------------
+
+
+def test_120_groups_are_sized_in_so_many_runs_as_one_may_wait_for_and_the_same_each_time() -> None:
+    """The reference site: a search that is not through by then ends with a crew that meets every target."""
+    site, load = own_center(json.loads((PRESETS / "site-1500.json").read_text(encoding="utf-8")))
+    told: list[tuple[int, int, int]] = []
+
+    def sized(runs_max: int) -> Staffing:
+        return staff(
+            site,
+            load,
+            IN_TIME,
+            calls_per_hour=3_600.0,
+            customers=1_000,
+            runs_max=runs_max,
+            progress=lambda *each: told.append(each),
+        )
+
+    short, again = sized(40), sized(40)
+    assert len(short.groups) == 120
+    assert short == again
+    assert not short.complete
+    assert short.result.met
+    assert short.checked.met
+    assert short.pooled * 0.9 < short.agents < short.alone
+    assert short.runs <= 40 + 2 * 20, "what is left then is to mend what the second sample misses"
+    assert [runs for runs, _, _ in told[: short.runs]] == [*range(1, short.runs + 1)]
+    assert {most for _, most, _ in told} == {40}
+    longer = sized(120)
+    assert longer.agents <= short.agents
