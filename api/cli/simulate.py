@@ -18,6 +18,7 @@ from callcenter.config.settings import Settings
 from callcenter.config.site import Site, load_site
 from callcenter.db.replay import recorded_day
 from callcenter.errors import CallCenterError
+from callcenter.surroundings import around, with_facts
 from routing.messages import Configured
 from routing.simulate.day import simulate
 from routing.simulate.draw import Day, draw
@@ -28,9 +29,12 @@ from routing.simulate.presets import over_site, own_center
 from routing.simulate.record import Record
 from routing.simulate.recorded import Recorded, day_of
 from routing.simulate.results import ALL, Scope, Summary, by_interval, compare, summarise
+from routing.simulate.surroundings import NOTHING_AROUND, Surroundings
 
 PRESETS: Final = Path(routing.simulate.__file__).parent / "presets"
 DIGITS: Final = 6
+DRAWN_DAY: Final = date(2025, 1, 8)
+"""Whose opening hours hold for a drawn day: an ordinary Wednesday."""
 
 _Figures: TypeAlias = dict[Scope, Summary]
 
@@ -61,10 +65,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is run: the sites by the name they are shown under, and the days to draw by replication."""
+    """What is run: the sites by the name they are shown under, what is around each, the days to draw by replication."""
 
     title: str
     sites: Mapping[str, Configured]
+    around: Mapping[str, Surroundings]
     day: Callable[[int], Day]
     notes: tuple[str, ...] = ()
 
@@ -102,18 +107,20 @@ def _drawn(settings: Settings, asked: Asked) -> Scenario:
         if asked.draft is not None:
             raise CannotSimulate(f"the preset {name!r} brings its own site; to compare a draft with yours, add --site")
         own, load = own_center(described)
-        sites = {"preset": own}
+        sites, surroundings = {"preset": own}, {"preset": NOTHING_AROUND}
     else:
         loaded = _sites(settings, asked)
         sites = {shown: acd_configuration(site) for shown, site in loaded.items()}
-        languages = next(iter(loaded.values())).languages
+        surroundings = _around(loaded, DRAWN_DAY)
+        running = next(iter(loaded.values()))
         agents = dict.fromkeys(agent.agent_id for site in sites.values() for agent in site.agents)
-        load = over_site(described, next(iter(sites.values())), languages, tuple(agents))
+        load = over_site(described, next(iter(sites.values())), running.languages, tuple(agents))
+        load = replace(load, kinds=with_facts(load.kinds, running))
     scaled = load.scaled(asked.scale)
     if asked.callbacks > 0:
         scaled = replace(scaled, callbacks=replace(scaled.callbacks, taken=asked.callbacks))
     _check_queues(sites, {kind.queue for kind in load.kinds})
-    return Scenario(f"preset {name}", sites, lambda replication: draw(scaled, asked.seed, replication))
+    return Scenario(f"preset {name}", sites, surroundings, lambda replication: draw(scaled, asked.seed, replication))
 
 
 async def _recorded(settings: Settings, asked: Asked) -> Scenario:
@@ -134,9 +141,21 @@ async def _recorded(settings: Settings, asked: Asked) -> Scenario:
         raise CannotSimulate(f"nobody entered a queue on {asked.day} ({running.zone}); choose another --day")
     _check_queues(sites, {visit.queue for visit in recorded.visits})
     notes = (*_recorded_notes(recorded),)
+    surroundings = _around(loaded, asked.day)
     return Scenario(
-        f"recorded day {asked.day}", sites, lambda replication: day_of(recorded, asked.seed, replication), notes
+        f"recorded day {asked.day}",
+        sites,
+        surroundings,
+        lambda replication: day_of(recorded, asked.seed, replication),
+        notes,
     )
+
+
+def _around(sites: Mapping[str, Site], day: date) -> dict[str, Surroundings]:
+    """Trunks, hours of that day, and rules of each site."""
+    zone = next(iter(sites.values())).zone
+    begins = datetime(day.year, day.month, day.day, tzinfo=zone)
+    return {shown: around(site, begins) for shown, site in sites.items()}
 
 
 def _recorded_notes(recorded: Recorded) -> Iterator[str]:
@@ -173,7 +192,8 @@ def _simulate(scenario: Scenario, asked: Asked) -> dict[str, list[Record]]:
             if not len(day):
                 raise CannotSimulate("nobody calls on such a day; take a larger --scale")
             for name, site in scenario.sites.items():
-                records[name].append(simulate(site, day, announce=_foretells(site, day), progress=advance))
+                told = _foretells(site, day)
+                records[name].append(simulate(site, day, around=scenario.around[name], announce=told, progress=advance))
     return records
 
 
@@ -254,6 +274,7 @@ SHOWN: Final = (
     ("abandonment", "%"),
     ("occupancy", "%"),
     ("occupancy_gini", ""),
+    ("blocked", ""),
     ("callbacks", ""),
     ("callbacks_kept", ""),
     ("callback_wait_s", "s"),

@@ -26,6 +26,7 @@ from routing.messages import (
     DeviceChanged,
     DialCustomer,
     DialOutcome,
+    DialsHeld,
     Diverted,
     Entered,
     Input,
@@ -33,6 +34,8 @@ from routing.messages import (
     MakeOffer,
     OfferSettled,
     PresenceChosen,
+    QueueClosed,
+    QueueOpened,
     RescindOffer,
     TalkEnded,
     Tick,
@@ -41,6 +44,7 @@ from routing.model import RONA, Activity, ExitKind, Outcome, Presence
 from routing.simulate.calling import Calling, Columns, Course
 from routing.simulate.draw import Day, Turn
 from routing.simulate.record import AWAY, BUSY, IDLE, OUT, AgentTime, End, Record
+from routing.simulate.surroundings import NOTHING_AROUND, Surroundings, Trunks, routed
 from routing.simulate.visits import Visits
 
 Observer: TypeAlias = Callable[[float, Input, Sequence[Decision]], None]
@@ -66,6 +70,7 @@ class _Next(IntEnum):
     BACK = 5  # an agent is back from RONA: agent id
     CHOOSE = 6  # a customer would rather be called back: visit
     DIALED = 7  # an attempt to call a customer back is over: outcome, visit
+    DOOR = 8  # a queue closes or opens: what the engine is told
 
 
 _TICK = Tick()
@@ -77,11 +82,12 @@ def simulate(
     site: Configured,
     day: Day,
     *,
+    around: Surroundings = NOTHING_AROUND,
     announce: bool = False,
     observe: Observer | None = None,
     progress: Progress | None = None,
 ) -> Record:
-    """What came of this day under this site.
+    """What came of this day under this site, with what is `around` the ACD there.
 
     With `announce` everybody who must wait is told an estimate, as the floor does; the ACD learns from what then comes,
     which can move what depends on estimates: bounds on the wait, loans, when to call back. It takes time in proportion
@@ -91,7 +97,8 @@ def simulate(
     who do not come (CLOSING_S). Agents of the day that the site does not have never show up. Raises
     UnknownQueueError if a kind's queue is not one of the site's.
     """
-    run = _Run(site, day, announce, observe)
+    day = replace(day, kinds=routed(day.kinds, around.rules, site.policy))
+    run = _Run(site, day, around, announce, observe)
     run.all(progress)
     return run.record()
 
@@ -116,16 +123,20 @@ class _Run:
         "_serial",
         "_step",
         "_tries",
+        "_trunks",
         "_visits",
     )
 
-    def __init__(self, site: Configured, day: Day, announce: bool, observe: Observer | None) -> None:
+    def __init__(
+        self, site: Configured, day: Day, around: Surroundings, announce: bool, observe: Observer | None
+    ) -> None:
         self._acd = Acd(site, 0.0)
         self._step = self._acd.step
         self._day = day
         self._announce = announce
         self._observe = observe
         self._calling = Calling(day.callbacks)
+        self._trunks = Trunks(around.trunks, site.policy)
         count = len(day)
         self._visits = Visits(count)
         self._of = list(range(count))  # visit → customer
@@ -140,6 +151,8 @@ class _Run:
         self._end = 0.0
         for profile in site.agents:
             self._give(DeviceChanged(profile.agent_id, reachable=True), 0.0)
+        for at_s, door in around.doors:
+            self._push(at_s, _Next.DOOR, door, 0)
         for turn in day.turns:
             if turn.agent_id in self._agents and turn.at_s < math.inf:
                 self._push(turn.at_s, _Next.TURN, turn, 0)
@@ -149,7 +162,7 @@ class _Run:
         heap, arrivals, deadline = self._heap, [*self._day.at_s, math.inf], self._acd.next_at
         first = 0
         customers, agents = (self._give_up, self._redial), (self._turn, self._back)
-        acts = (self._answer, self._talk_over, *customers, *agents, self._choose, self._dialed)
+        acts = (self._answer, self._talk_over, *customers, *agents, self._choose, self._dialed, self._door)
         while True:
             at = heap[0][0] if heap else math.inf
             arrival = arrivals[first]
@@ -166,7 +179,8 @@ class _Run:
                     progress(first / len(self._day))
             elif at < math.inf:
                 _, _, what, whom, visit = heappop(heap)
-                self._end = at
+                if what is not _Next.DOOR:
+                    self._end = at
                 acts[what](whom, visit, at)
             else:
                 break
@@ -192,6 +206,11 @@ class _Run:
         customer = self._of[visit]
         kind = self._day.kinds[self._day.kind[customer]]
         self._visits.entered(visit, kind.queue, now)
+        if not self._trunks.admits(kind.value_tier):
+            self._visits.leave(visit, End.BLOCKED, now)
+            self._call_again(visit, now)
+            return
+        self._tell_trunks(self._trunks.take(visit), now)
         patience_s = self._day.patience_s[self._tries[visit]][customer]
         if patience_s < math.inf:
             self._push(now + patience_s, _Next.GIVE_UP, None, visit)
@@ -218,8 +237,11 @@ class _Run:
             return  # they had hung up already, to be called back
         self._visits.leave(visit, End.ABANDONED, now)
         self._give(Left(str(visit)), now)
-        if course is not None:
-            return
+        self._tell_trunks(self._trunks.free(visit), now)
+        if course is None:
+            self._call_again(visit, now)
+
+    def _call_again(self, visit: int, now: float) -> None:
         redial_s = self._day.redial_s[self._tries[visit]][self._of[visit]]
         if redial_s < math.inf:
             self._push(now + redial_s, _Next.REDIAL, None, visit)
@@ -238,10 +260,16 @@ class _Run:
         """A customer in line takes a callback; they are told when it comes."""
         if self._visits.end[visit] is End.WAITING and visit not in self._calling.courses:
             self._calling.courses[visit] = Course(now, self._acd.estimate(str(visit), now))
+            self._tell_trunks(self._trunks.free(visit), now)
             self._give(CallbackChosen(str(visit)), now)
 
     def _dial(self, dial: DialCustomer, now: float) -> None:
         visit = int(dial.contact_id)
+        if not self._trunks.may_dial(self._day.kinds[self._day.kind[self._of[visit]]].value_tier):
+            self._calling.courses[visit].agent_id = None
+            self._push(now, _Next.DIALED, DialOutcome.HELD_BACK, visit)
+            return
+        self._tell_trunks(self._trunks.take(visit), now)
         rings_s, outcome = self._calling.dial(visit, self._of[visit], dial.attempt, now)
         self._push(now + rings_s, _Next.DIALED, outcome, visit)
 
@@ -254,7 +282,19 @@ class _Run:
         elif outcome is DialOutcome.ANSWERED:
             course.on_line = True
             self._push(now + self._calling.holds_s, _Next.GIVE_UP, course, visit)
+        elif outcome is not DialOutcome.HELD_BACK:
+            self._tell_trunks(self._trunks.free(visit), now)
         self._give(CustomerDialed(str(visit), outcome), now)
+
+    # --- trunks and doors -----------------------------------------------------------------------------------------
+
+    def _tell_trunks(self, held: DialsHeld | None, now: float) -> None:
+        if held is not None:
+            self._give(held, now)
+
+    def _door(self, door: object, _: int, now: float) -> None:
+        assert isinstance(door, QueueClosed | QueueOpened)
+        self._give(door, now)
 
     # --- agents ---------------------------------------------------------------------------------------------------
 
@@ -284,6 +324,7 @@ class _Run:
         assert isinstance(agent_id, str)
         wrap_up_s = self._visits.handle_s[visit] * self._day.wrap_up_share
         self._give(TalkEnded(agent_id, str(visit), wrap_up_s), now)
+        self._tell_trunks(self._trunks.free(visit), now)
 
     def _turn(self, turn: object, _: int, now: float) -> None:
         assert isinstance(turn, Turn)
@@ -345,7 +386,9 @@ class _Run:
             self._tell_entry(again, visit, now)
         elif offered and self._calling.takes(customer):
             courses[visit] = course = Course(now, None)
+            self._tell_trunks(self._trunks.free(visit), now)
             self._give(replace(again, callback=True, clock_s=now - entered_at), now)
             course.slot = self._acd.estimate(str(visit), now)
         else:
             self._visits.leave(visit, End.SENT_AWAY, now)
+            self._tell_trunks(self._trunks.free(visit), now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from routing.requirement import ANYONE, Requirement
+from routing.rules import Facts
 from routing.simulate.durations import NEVER, Always, Duration, LogNormal
 
 AT_ONCE = Always(0.0)
@@ -44,7 +45,8 @@ class Kind:
     """A kind of customers: what they call for, how long serving them takes, how long they wait.
 
     `weight` is their part of all calls, relative to the other kinds'. `handling` is talk and wrap-up together,
-    `patience` the wait after which they give up.
+    `patience` the wait after which they give up. `facts` is what the site's rules decide by; without them the kind is
+    routed as it says itself.
     """
 
     queue: str
@@ -55,6 +57,7 @@ class Kind:
     patience: Duration = NEVER
     preferred_agent: str | None = None
     preferred_wait_s: float = 0.0
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class End(IntEnum):
     UNREACHED = 4  # a callback, and no attempt reached the customer
     EXPIRED = 5  # a callback that did not come up in its time
     REFUSED = 6  # a callback that the customer did not want any more
+    BLOCKED = 7  # no trunk was left for them: busy
 
 
 class AgentTime:
@@ -92,6 +93,10 @@ class Record:
 
     def __len__(self) -> int:
         return len(self.customer)
+
+    def taken(self) -> Record:
+        """Without those for whom there was no trunk: they entered no queue."""
+        return self.those(np.not_equal(self.end, End.BLOCKED))
 
     @property
     def wait_s(self) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from routing.admission import Traffic, blocking
 from routing.erlang import erlang_c
 from routing.messages import AgentChanged, Configured, Decision, Entered, Input, MakeOffer
 from routing.model import Activity, AgentOrder, AgentProfile, Membership, Presence, QueueRules, Step
@@ -18,8 +19,21 @@ from routing.simulate.day import simulate
 from routing.simulate.draw import draw
 from routing.simulate.durations import Always, Exponential
 from routing.simulate.load import Kind, Load
-from routing.simulate.record import Record
-from tests.simulated import AHT_S, SCALE, on_duty, one_pool, poisson, profiles, settled, steady, waits_in_order
+from routing.simulate.record import End, Record
+from routing.simulate.surroundings import Surroundings
+from tests.simulated import (
+    AHT_S,
+    SCALE,
+    assert_agrees,
+    on_duty,
+    one_pool,
+    poisson,
+    profiles,
+    settled,
+    share_of,
+    steady,
+    waits_in_order,
+)
 
 WITHOUT_BOUND_S = 1e9
 
@@ -345,3 +359,24 @@ def test_backup_agents_see_a_contact_only_after_their_delay() -> None:
     ]
     assert len(delays) > 100
     assert min(delays) >= 15.0 - 1e-6
+
+
+# --- trunks -----------------------------------------------------------------------------------------------------------
+
+
+def test_trunks_kept_for_the_valuable_refuse_as_many_as_the_exact_chain_says() -> None:
+    """T34 on the simulated day: as many agents as trunks, so that nobody waits; 20 trunks, the last is kept."""
+    trunks, erlangs, mix = 20, 20.0, (0.25, 0.75)
+    policy = TierPolicy(Discipline.STRICT, (Tier("vip"), Tier("basic", trunk_reserve=1)))
+    center = one_pool(trunks, policy)
+    record = settled(
+        simulate(center, draw(steady(center, erlangs, 40_000, mix), seed=34), around=Surroundings(trunks=trunks))
+    )
+    blocked = record.end == End.BLOCKED
+    classes = [Traffic(erlangs * share, tier.trunk_reserve) for share, tier in zip(mix, policy.tiers, strict=True)]
+    exact = blocking(trunks, classes)
+    for tier, (expected, narrow) in enumerate(zip(exact, (0.4, 0.1), strict=True)):
+        theirs = record.tier == tier
+        assert_agrees(share_of(blocked & theirs, theirs), expected, within=narrow, what=policy.tiers[tier].name)
+    assert 3.0 * exact[0] < exact[1]
+    assert record.wait_s[~blocked].max() == 0.0
