@@ -1,13 +1,15 @@
 """What the ACD is told (inputs) and what it answers (decisions); all plain values that nobody changes.
 
-The decisions of every step are named tuples: they are made in half the time of a frozen dataclass.
+The decisions of every step are structs of msgspec: they are made in a fifth of the time of a named tuple.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from routing.acd.trace import OfferTrace
 from routing.model import Activity, AgentProfile, Choice, Exit, Outcome, Presence, QueueRules, SoFar
@@ -195,7 +197,7 @@ Input: TypeAlias = (
 )
 
 
-class MakeOffer(NamedTuple):
+class MakeOffer(Struct, frozen=True, gc=False):
     """Propose this contact to this agent until `expires_at`. `trace` says why this pair.
 
     `callback`: the customer is not on the line; the agent who accepts is the one they will talk to.
@@ -210,7 +212,7 @@ class MakeOffer(NamedTuple):
     callback: bool = False
 
 
-class RescindOffer(NamedTuple):
+class RescindOffer(Struct, frozen=True, gc=False):
     """Withdraw an offer, which is hereby settled: its time is up (no_answer), its phone was lost, its contact left."""
 
     offer_id: str
@@ -265,7 +267,7 @@ class CallbackOver:
     taken_up_by: str | None = None
 
 
-class AgentChanged(NamedTuple):
+class AgentChanged(Struct, frozen=True, gc=False):
     """The agent's state after a change, whole. `since` is when presence × activity last changed.
 
     `contact_id` is the contact they are reserved for, talking with or wrapping up. `cause` is an outcome's value or
@@ -283,7 +285,7 @@ class AgentChanged(NamedTuple):
     reachable: bool
 
 
-class WrapUpOver(NamedTuple):
+class WrapUpOver(Struct, frozen=True, gc=False):
     """The wrap-up of this contact is over, by the agent or by its deadline."""
 
     agent_id: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from routing.acd.ladder import Ladder
 from routing.acd.match import Line
@@ -28,8 +29,7 @@ NO_REFUSALS: Mapping[str, Offer] = MappingProxyType({})
 """What most contacts have, shared."""
 
 
-@dataclass(slots=True)
-class Contact:
+class Contact(Struct):
     """One contact in a queue: in `line` while it waits, in `offers` while it is proposed, or `away`.
 
     `entered` is what was told, with the age and agent of an earlier visit if the customer came back; `told` is what

@@ -59,11 +59,12 @@ class Doors:
         limits = rules.limits
         if limits.unstaffed and not self._anybody(rules, entered):
             return limits.otherwise, "unstaffed"
-        if limits.waiting_max is None and limits.wait_max_s is None:
+        full = limits.waiting_max is not None and self._board.in_queue.get(rules.queue, 0) >= limits.waiting_max
+        if not full and limits.wait_max_s is None:
             return None
         if self._forecast.served_at_once(rules, entered):
             return None
-        if limits.waiting_max is not None and self._board.in_queue.get(rules.queue, 0) >= limits.waiting_max:
+        if full:
             return limits.otherwise, "full"
         if limits.wait_max_s is not None and self._forecast.newcomer_s(rules, entered, now) > limits.wait_max_s:
             return limits.otherwise, "long_wait"

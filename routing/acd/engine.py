@@ -105,9 +105,10 @@ class Acd:
         have; nothing has changed then. Any other input that fits nothing is the late half of a race: no decision.
         Time does not run backwards: an earlier `now` than the last one counts as the last one.
         """
-        self._now = now = max(now, self._now)
-        board = self._board
-        self._comebacks.changed.clear()
+        now = max(now, self._now)
+        self._now, board, changed = now, self._board, self._comebacks.changed
+        if changed:
+            changed.clear()
         if self._unsettled:
             self._unsettled = False
             self._pairing.place_all([each for each in board.contacts.values() if each.waiting_since is not None], now)

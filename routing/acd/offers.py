@@ -9,7 +9,8 @@ are talking. The offer stays settled as it was, and the ACD takes note of the ta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from routing.model import Outcome, Race
 
@@ -36,7 +37,7 @@ NEXT: Mapping[tuple[Outcome | None, Outcome], Outcome | Race] = {
 """(outcome so far, None while pending; outcome told) → outcome. No cell is absent."""
 
 
-class Offer(NamedTuple):
+class Offer(Struct, frozen=True, gc=False):
     """A proposal made at `made_at`, good until `expires_at`; `outcome` is None while it is pending."""
 
     offer_id: str

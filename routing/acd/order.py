@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from math import inf
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from routing.acd.match import Candidate, Group, Head, Line
 from routing.policy import Discipline, TierPolicy
@@ -16,7 +18,7 @@ from routing.policy import Discipline, TierPolicy
 SortKey: TypeAlias = tuple[int, float, float, str]
 
 
-class Next(NamedTuple):
+class Next(Struct, frozen=True, gc=False):
     """The contact to serve, at which rank, and the heads that were compared, each with when it entered."""
 
     contact_id: str

@@ -8,7 +8,8 @@ each is mended where it happens: a contact begins to wait or its reach widens (`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from routing.acd.agents import Agent
 from routing.acd.board import Board
@@ -27,7 +28,7 @@ _AGENT_FREE = Why.AGENT_FREE
 """Looked up once: a member of an Enum is found ten times slower than a global."""
 
 
-class Reach(NamedTuple):
+class Reach(Struct, frozen=True, gc=False):
     """Where a contact belongs: a line, on which rung and why, or the way out of its queue."""
 
     line: Line
@@ -223,7 +224,10 @@ class Pairing:
         """Those contacts of a line whose reach is another by now."""
         for _, contact_id in [*line.waiting]:
             contact = self._board.contacts.get(contact_id)
-            if contact is not None and contact.line is line and self.reach(contact, now)[:2] != (line, contact.rung):
+            if contact is None or contact.line is not line:
+                continue
+            reach = self.reach(contact, now)
+            if reach.line is not line or reach.rung != contact.rung:
                 self.widen(contact, now)
 
     def rematch(self, now: float) -> None:

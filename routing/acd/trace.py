@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from routing.policy import TierPolicy
 from routing.requirement import Requirement, show
@@ -27,7 +28,7 @@ class Why(StrEnum):
     REMATCH = "rematch"  # the site changed, a queue began to lend, or the engine was restored
 
 
-class OfferTrace(NamedTuple):
+class OfferTrace(Struct, frozen=True, gc=False):
     """One decision: what was at hand, and by properties what follows from it.
 
     `made_at` is the instant of the decision, `entered_at` that at which the contact entered, `ready_since` that at
