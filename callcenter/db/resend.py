@@ -9,11 +9,10 @@ from callcenter.clock import AnchoredClock
 from callcenter.db.copying import Connection
 from callcenter.db.engine import connect, reaching
 from callcenter.db.journal import SqliteJournal
-from callcenter.db.writer import Writer
+from callcenter.db.writer import APPLICATION, Writer
 from callcenter.entropy import Entropy
 from callcenter.errors import DatabaseError
 
-APPLICATION = "callcenter writer"
 END_MS = 5_000
 POLL_S = 0.2
 SENT_S = 3_600.0

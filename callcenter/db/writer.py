@@ -39,6 +39,8 @@ CONTENT_FAULTS = (
     ValueError,
 )
 
+# What a database says that is too slow for so many events in the time that a statement has. Fewer may do.
+TOO_SLOW = (TimeoutError, asyncpg.QueryCanceledError)
 APPLICATION = "callcenter writer"
 
 log = logging.getLogger(__name__)
@@ -57,9 +59,10 @@ class Fenced(DatabaseError):
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Events of the journal, and what they come to if they can be written as new ones."""
+    """Events of the journal, and what they come to if they can be written as new ones. `full`: there may be more."""
 
     events: Sequence[Stored]
+    full: bool
     prepared: batches.Prepared | None = None
 
 
@@ -98,6 +101,7 @@ class Writer:
         self._months: set[date] = set()
         self._there_until = 0  # up to here the database says that it has everything
         self._repeating = False
+        self._batch_events = BATCH_EVENTS_MAX
         self._position = 0
         self._written = self._replayed = self._conflicts = self._misread = 0
         self._away_since: float | None = clock.now()
@@ -130,6 +134,8 @@ class Writer:
                 await self._connected()
             except FAULTS as error:
                 self._away(reason(error))
+                if isinstance(error, TOO_SLOW):
+                    self._batch_events = max(1, self._batch_events // 2)
             attempt = 0 if self._written + self._replayed > before else attempt + 1
             await asyncio.sleep(self._rng.uniform(0.05, min(RETRY_CAP_S, 0.1 * 2.0 ** min(attempt, 10))))
 
@@ -149,52 +155,52 @@ class Writer:
             while True:
                 self._wake.clear()
                 end = self._journal.position
-                found = await self._drain(connection, reads, owner)
-                if not found:
+                last = await self._drain(connection, reads, owner)
+                if not last.events:
                     await self._move(max(self._position, end))
-                if found < BATCH_EVENTS_MAX:
-                    await self._rest(connection, idle=not found)
+                if not last.full:
+                    await self._rest(connection, idle=not last.events)
         finally:
             for open_one in (connection, reads):
                 if open_one is not None:
                     open_one.terminate()  # a polite close could wait for a server that is gone
 
-    async def _drain(self, connection: Connection, reads: Connection, owner: Owner) -> int:
-        """Write batch after batch as long as they are full and new; how many events the last one had.
+    async def _drain(self, connection: Connection, reads: Connection, owner: Owner) -> "_Batch":
+        """Write batch after batch as long as they are full and new; the last one.
 
         While PostgreSQL works on one, the next is read and prepared.
         """
         batch = await self._next(reads, owner, self._position, self._known())
         while batch.prepared is not None:
-            following = self._following(reads, owner, batch.prepared)
+            following = self._following(reads, owner, batch.prepared) if batch.full else None
             try:
                 if not await self._sent(connection, owner, batch.prepared):
                     break
                 if following is None:
-                    return len(batch.events)
+                    return batch
                 batch = await following
             finally:
                 if following is not None:
                     await _gone(following)
         if batch.events:
             await self._write(connection, owner, batch.events)
-        return len(batch.events)
+        return batch
 
-    def _following(self, reads: Connection, owner: Owner, prepared: batches.Prepared) -> "asyncio.Task[_Batch] | None":
-        if len(prepared.events) < BATCH_EVENTS_MAX:
-            return None
+    def _following(self, reads: Connection, owner: Owner, prepared: batches.Prepared) -> "asyncio.Task[_Batch]":
         known = self._known().after(prepared.outcome)
         return asyncio.create_task(self._next(reads, owner, prepared.events[-1].position, known))
 
     async def _next(self, reads: Connection, owner: Owner, after: int, known: batches.Known) -> "_Batch":
         """The events after a position, prepared unless some may be there already, or can't be told to PostgreSQL."""
-        found = await self._journal.read_after(after, BATCH_EVENTS_MAX)
+        limit = self._batch_events
+        found = await self._journal.read_after(after, limit)
+        full = len(found) == limit
         if not found or self._repeating or found[0].position <= self._there_until:
-            return _Batch(found)
+            return _Batch(found, full)
         try:
-            return _Batch(found, await batches.prepare(reads, owner, found, known))
+            return _Batch(found, full, await batches.prepare(reads, owner, found, known))
         except CONTENT_FAULTS:
-            return _Batch(found)
+            return _Batch(found, full)
 
     def _known(self) -> batches.Known:
         return batches.Known(self._contacts, self._agents)
@@ -275,6 +281,7 @@ class Writer:
 
     async def _advance(self, position: int, outcome: batches.Outcome) -> None:
         """The batch is committed: remember its folds, move the cursor, say what was odd."""
+        self._batch_events = min(BATCH_EVENTS_MAX, 2 * self._batch_events)
         self._written += outcome.written
         self._replayed += outcome.replayed
         self._conflicts += len(outcome.aside)

@@ -14,7 +14,7 @@ from callcenter.clock import AnchoredClock
 from callcenter.contact.events import LanguageChosen
 from callcenter.db import writer as writer_module
 from callcenter.db.batch import Known, write
-from callcenter.db.engine import connect
+from callcenter.db.engine import STATEMENT_S, connect
 from callcenter.db.event_rows import Owner
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.rebuild import rebuild
@@ -360,3 +360,18 @@ async def test_a_backlog_of_which_a_part_is_there_already_is_completed(
         health = ours.writer.health()
     assert (health.written, health.replayed) == (gone["events"], len(entries) - gone["events"])
     assert await tables(url) == whole
+
+
+async def test_a_database_too_slow_for_a_batch_gets_fewer_events_at_a_time(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert STATEMENT_S < 44 * 0.15, "all at once takes longer than a statement may"
+    body = "'BEGIN PERFORM pg_sleep(0.15); RETURN NEW; END'"
+    await fetch(url, f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS {body}")
+    await fetch(url, "CREATE TRIGGER slow BEFORE INSERT ON contact_event FOR EACH ROW EXECUTE FUNCTION slow()")
+    await held_back(tmp_path / "journal", [event for n in (1, 2) for event in served(n)])
+    monkeypatch.setattr(writer_module, "BATCH_EVENTS_MAX", 44)
+    async with line(tmp_path / "journal", url) as ours:
+        assert await ours.writer.until(ours.journal.position, 90.0)
+        assert ours.writer.health().written == 44
+    assert await as_rebuilt(url)
