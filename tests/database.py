@@ -139,7 +139,7 @@ async def fresh_url(server: Server) -> str:
 
 async def fetch(url: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
     """Rows, on a connection of their own."""
-    connection = await connect(url, "tests")
+    connection = await connect(url, "tests", statement_s=120.0)  # some read all that a test wrote
     try:
         return list(await connection.fetch(sql, *arguments))
     finally:

@@ -17,6 +17,7 @@ POOL_CONNECTIONS_MAX = 10
 POOL_WAIT_S = 2.0
 CONNECT_S = 5.0
 STATEMENT_S = 5.0
+COPY_S = 60.0  # of one portion; the server ends it earlier where statements have a limit
 
 # What the ways to the database can say; AssertionError and our own bugs pass. InternalClientError is how asyncpg says
 # that the server threw this connection out while nothing was asked on it, and something is asked now.
@@ -63,7 +64,7 @@ async def connect(
 
 
 async def while_connected(connection: Any, work: Coroutine[Any, Any, None]) -> None:
-    """Do a COPY that ends when its connection does, or after STATEMENT_S and a second. Raises FAULTS.
+    """Do a COPY that ends when its connection does, or after COPY_S. Raises FAULTS.
 
     asyncpg alone would wait for ever for a connection that is lost, or silent, while its own buffer is full.
     """
@@ -77,9 +78,9 @@ async def while_connected(connection: Any, work: Coroutine[Any, Any, None]) -> N
     working = asyncio.ensure_future(work)
     working.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        await asyncio.wait((working, lost), timeout=STATEMENT_S + 1.0, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, lost), timeout=COPY_S, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ConnectionError("the connection was lost in the middle of a COPY")
+            raise ConnectionError("PostgreSQL was lost in the middle of a COPY")
         await working
     finally:
         working.cancel()

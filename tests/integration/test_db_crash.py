@@ -176,7 +176,7 @@ class Killed:
 # What is killed: the whole server, the writer's process in it (the server throws out everybody and recovers), or the
 # writer's connection alone.
 POSTGRES_ENDS = ("server", "process", "connection")
-STORIES, STORIES_MEANWHILE, STORY_EVENTS = 120, 10, 22
+STORIES, STORIES_MEANWHILE, STORY_EVENTS = 60, 10, 22
 WRITER = "FROM pg_stat_activity WHERE application_name = 'callcenter writer'"
 
 
@@ -191,9 +191,10 @@ async def postgres_killed(
     async with line(path, companion.url) as (journal, writer):
         for kill in range(kills):
             what = POSTGRES_ENDS[kill % len(POSTGRES_ENDS)]
+            assert await writer.until(journal.position, 60.0), f"nothing is written after {kill} kills"
             pid = await writers_process(companion.url, other_than=pid)
             telling = asyncio.create_task(tell(journal, range(kill * 1000, kill * 1000 + STORIES), said))
-            await asyncio.sleep(chance.uniform(0.0, 0.3))  # the writer is busy for about as long
+            await asyncio.sleep(chance.uniform(0.0, 0.2))  # the writer is busy for about as long
             killed[what].times += 1
             killed[what].in_transaction += await kill_postgres(companion, what, pid)
             await telling
