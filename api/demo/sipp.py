@@ -237,16 +237,17 @@ def caller_direct(
     *,
     calls: int | None = None,
     talk_s: float = 5.0,
+    answered_s: float = 10.0,
     rate: float = 10.0,
     at_once_max: int = 100,
     time_limit_s: float = 60.0,
 ) -> SippPlan:
-    """Callers who press nothing; `talk_s` from the answer to the hang-up."""
+    """Callers who press nothing; `talk_s` from the answer to the hang-up; unanswered after `answered_s` is failed."""
     return SippPlan(
         "caller_direct.xml",
         server,
         dialed,
-        {"talk_ms": round(talk_s * 1000)},
+        {"talk_ms": round(talk_s * 1000), "answered_ms": round(answered_s * 1000)},
         [(caller,) for caller in callers],
         calls or len(callers),
         rate,

@@ -5,7 +5,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.chaos.plan import drawn
+from tests.chaos.disks import mountable
+from tests.chaos.plan import FAULTS, drawn, playable
 from tests.chaos.run import keep, run, told
 
 
@@ -15,9 +16,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--calls-s", type=float, default=2.0, help="seconds between two callers, on average")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(FAULTS), default=list(FAULTS), help="what may fail")
     parser.add_argument("--result", type=Path, default=Path("bench/results/chaos.json"))
     given = parser.parse_args()
-    plan = drawn(given.seed, 60.0 * given.minutes, calls_s=given.calls_s)
+    kinds = playable(given.kinds, disks=mountable())
+    for left_out in sorted({*given.kinds} - {*kinds}):
+        sys.stdout.write(f"{left_out} is left out: only root can mount a disk\n")
+    plan = drawn(given.seed, 60.0 * given.minutes, kinds=kinds, calls_s=given.calls_s)
     sys.stdout.write("\n".join(plan.lines()) + "\n")
     sys.stdout.flush()
     result = told(plan, asyncio.run(run(plan)))

@@ -38,6 +38,8 @@ async def judged(stage: Stage, callers: Sequence[Caller], desks: Desks, from_at:
     for event in events:
         if event.stream.startswith("contact/"):
             stories[event.stream].append(event)
+    for stream in [stream for stream, story in stories.items() if story[0].type != "contact.started"]:
+        verdict.findings.append(f"a contact has no beginning: {stream} {[event.seq for event in stories.pop(stream)]}")
     _agents_do_one_thing_at_a_time(stories, verdict)
     _offers_settle_once(stories, verdict)
     _nobody_dropped(stage, callers, desks, stories, verdict)
@@ -60,7 +62,7 @@ async def _audited(stage: Stage, verdict: Verdict, from_at: float, url: str) -> 
     now = AnchoredClock().now()
     report = Report(from_at, now, now)
     witness = await asyncio.to_thread(witnessed_in, stage.asterisk.companion.cel_path, from_at, now)
-    await audit_events(url, "n1", report, journal_evidence(stage.journal_disk / "journal.sqlite"), witness)
+    await audit_events(url, "n1", report, journal_evidence(stage.journal_disk.folder / "journal.sqlite"), witness)
     verdict.findings += told(report.findings)
     verdict.findings += [f"not proved: {note}" for note in report.notes]
     if report.open:
@@ -80,6 +82,8 @@ def _agents_do_one_thing_at_a_time(stories: Mapping[str, Sequence[EventRow]], ve
             agent_id = str(event.data.get("agent_id"))
             if event.type == "talk.started":
                 began[agent_id] = event.at
+            elif event.type == "talk.ended" and agent_id not in began:
+                verdict.findings.append(f"a talk ended that never began: {stream} {agent_id}")
             elif event.type == "talk.ended":
                 talks[agent_id].append((began.pop(agent_id), event.at, stream))
     for agent_id, spans in talks.items():

@@ -21,10 +21,23 @@ FAULTS: Final[Mapping[str, tuple[str, float, float]]] = {
     "ari_cut": ("11", 0.1, 6.0),
     "ari_stall": ("12", 2.0, 9.0),
     "ami_cut": ("13", 0.1, 6.0),
+    "ari_slow": ("14", 3.0, 9.0),
     "postgres_stop": ("15", 3.0, 10.0),
     "postgres_kill": ("16", 0.5, 3.0),
+    "postgres_full": ("17", 3.0, 6.0),
+    "postgres_slow": ("18", 3.0, 9.0),
+    "postgres_restored": ("19", 5.0, 10.0),
     "journal_full": ("21", 3.0, 6.0),
+    "release_broken": ("6", 3.0, 8.0),
+    "schema_widened": ("41", 2.0, 6.0),
+    "log_stuck": ("44", 3.0, 9.0),
 }
+NEED_DISKS: Final = ("journal_full", "postgres_full")
+
+
+def playable(kinds: Collection[str], *, disks: bool) -> tuple[str, ...]:
+    """Those of `kinds` that can be played, where disks may be mounted or not."""
+    return tuple(kind for kind in kinds if disks or kind not in NEED_DISKS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from callcenter.clock import AnchoredClock
 from tests.chaos.judge import Verdict, judged
+from tests.chaos.load import judge_load, load_for
 from tests.chaos.people import Desks, caller_of
 from tests.chaos.plan import FAULTS, Plan
 from tests.chaos.stage import Stage, staged
@@ -41,13 +42,17 @@ async def _played(plan: Plan, stage: Stage, trunk: Phone, desks: Desks) -> Verdi
     began_at = time.monotonic()
     callers = []
     try:
-        async with asyncio.TaskGroup() as group:
+        async with (
+            load_for(plan, stage, stage.service.var / "sipp") as load,
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(_faults(plan, stage, began_at))
             for each in plan.callers:
                 await asyncio.sleep(max(0.0, began_at + each.at_s - time.monotonic()))
                 caller = caller_of(trunk, each)
                 callers.append(caller)
                 group.create_task(caller.live(desks))
+            counted = await load.wait()
         await stage.service_ready()
         await stage.service.until_over(OVER_S)
     finally:
@@ -56,7 +61,9 @@ async def _played(plan: Plan, stage: Stage, trunk: Phone, desks: Desks) -> Verdi
         await asyncio.gather(*background, return_exceptions=True)
     assert await stage.service.stop() == 0, stage.service.said[-4000:]
     url = stage.service.environment["CALLCENTER_DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://", 1)
-    return await judged(stage, callers, desks, from_at, url)
+    verdict = await judged(stage, callers, desks, from_at, url)
+    judge_load(counted, stage, verdict)
+    return verdict
 
 
 async def _faults(plan: Plan, stage: Stage, began_at: float) -> None:

@@ -4,23 +4,24 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from callcenter.companions.postgres import PostgresCompanion
+from tests.chaos.databases import Database
+from tests.chaos.disks import Disk
+from tests.chaos.logs import LogPipe
 from tests.chaos.plan import Fault
 from tests.contract.line import Relay
 from tests.kit.parts import DEMO_SITE, RealAsterisk, plan_for, running
 from tests.kit.service import Service, service_on
 
 READY_S = 60.0
+SLOW_S = 1.0  # each way; a request takes twice as long
 LOOK_S = 0.1
-DISK_BYTES = 320_000_000  # more than what the journal calls critical, so that it serves until the filler comes
 
 
 @dataclass
@@ -28,11 +29,12 @@ class Stage:
     """One call center with links that can be cut and a disk that can be filled."""
 
     asterisk: RealAsterisk
-    postgres: PostgresCompanion
+    database: Database
     service: Service
     ari: Relay
     ami: Relay
-    journal_disk: Path
+    journal_disk: Disk
+    log: LogPipe
     back_s: dict[str, list[float]] = field(default_factory=dict)
     asterisk_died: list[tuple[float, float]] = field(default_factory=list)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -53,11 +55,13 @@ class Stage:
             "handover": self._handover,
             "asterisk_kill": self._asterisk_kill,
             "ari_cut": lambda for_s: self._cut(self.ari, for_s),
+            "ari_slow": self._ari_slow,
             "ari_stall": self._ari_stall,
             "ami_cut": lambda for_s: self._cut(self.ami, for_s),
-            "postgres_stop": lambda for_s: self._postgres(signal.SIGINT, for_s),
-            "postgres_kill": lambda for_s: self._postgres(signal.SIGKILL, for_s),
             "journal_full": self._journal_full,
+            "log_stuck": self.log.stuck,
+            "release_broken": self._release_broken,
+            **self.database.faults,
         }
         await happens[fault.what](fault.for_s)
         over_at = time.monotonic()
@@ -107,32 +111,29 @@ class Stage:
             relay.cut()
             await asyncio.sleep(LOOK_S)
 
+    async def _ari_slow(self, for_s: float) -> None:
+        self.ari.delay_s = SLOW_S
+        await asyncio.sleep(for_s)
+        self.ari.delay_s = 0.0
+
+    async def _release_broken(self, for_s: float) -> None:
+        """A release that ends as it starts, again and again, until the one before is put back."""
+        until_at = time.monotonic() + for_s
+        async with self._alone:
+            await self.service.kill()
+            while time.monotonic() < until_at:
+                process = await self.service.command("run", CALLCENTER_SITE=str(self.service.var / "no-such-site"))
+                assert await asyncio.wait_for(process.wait(), READY_S) != 0, "a service without a site does not start"
+
     async def _ari_stall(self, for_s: float) -> None:
         self.ari.stall()
         await asyncio.sleep(for_s)
         self.ari.flowing.set()
 
-    async def _postgres(self, how: signal.Signals, for_s: float) -> None:
-        pid = self.postgres.pid
-        assert pid is not None
-        os.kill(pid, how)
-        await asyncio.sleep(for_s)
-        while self.postgres.pid is not None:  # noqa: ASYNC110 - another process
-            await asyncio.sleep(LOOK_S)
-        await self.postgres.leave()
-        await self.postgres.start()
-
     async def _journal_full(self, for_s: float) -> None:
-        filler = self.journal_disk / "filler"
-        await asyncio.to_thread(_fill, filler)
+        await self.journal_disk.full()
         await asyncio.sleep(for_s)
-        filler.unlink()
-
-
-def _fill(filler: Path) -> None:
-    with filler.open("wb") as file, suppress(OSError):
-        while True:
-            os.write(file.fileno(), bytes(1 << 20))
+        await self.journal_disk.roomy()
 
 
 def _open_directory() -> Path:
@@ -141,41 +142,41 @@ def _open_directory() -> Path:
     return made
 
 
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=755", "callcenter-chaos", str(folder)]
-    subprocess.run(mount, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+@asynccontextmanager
+async def _a_database(var: Path) -> AsyncIterator[Database]:
+    """PostgreSQL on a disk of its own."""
+    with Disk(var / "db") as disk:
+        database = Database(disk)
+        try:
+            await database.start()
+            yield database
+        finally:
+            await database.companion.stop()
 
 
 @asynccontextmanager
 async def staged() -> AsyncIterator[Stage]:
-    """All parts, started; the service is not. In the end nothing of them is left. Needs to be root, for the disk."""
+    """All parts, started; the service is not. In the end nothing of them is left. Without root, disks are folders."""
     var = await asyncio.to_thread(_open_directory)
-    postgres = PostgresCompanion(var=var / "db", instance="chaos")
     try:
-        await postgres.start()
-        url = await postgres.database("chaos")
-        async with running(plan_for(var / "asterisk", "chaos", prompts_dir=DEMO_SITE / "prompts")) as asterisk:
+        async with (
+            _a_database(var) as database,
+            running(plan_for(var / "asterisk", "chaos", prompts_dir=DEMO_SITE / "prompts")) as asterisk,
+        ):
             plan = asterisk.plan
-            disk = var / "service" / "main"
-            with _small_disk(disk):
+            with Disk(var / "service" / "main") as disk, LogPipe(var / "service") as log:
                 async with (
                     Relay("127.0.0.1", plan.http_port).open() as ari,
                     Relay("127.0.0.1", plan.ami_port).open() as ami,
                     service_on(
                         asterisk,
                         var / "service",
-                        url,
+                        database.url,
                         ARI_URL=f"http://127.0.0.1:{ari.port}/ari",
                         AMI_PORT=str(ami.port),
                     ) as service,
                 ):
-                    yield Stage(asterisk, postgres, service, ari, ami, disk)
+                    service.log = log.path
+                    yield Stage(asterisk, database, service, ari, ami, disk, log)
     finally:
-        await postgres.stop()
         shutil.rmtree(var, ignore_errors=True)

@@ -128,7 +128,7 @@ async def _both_up(telephony: AsteriskTelephony) -> bool:
 
 
 class Relay:
-    """A TCP relay that can cut its connections, or stall them and keep them open: a half-open link."""
+    """A TCP relay that can cut its connections, be slow, or stall and keep them open: a half-open link."""
 
     def __init__(self, host: str, port: int) -> None:
         self._to = (host, port)
@@ -136,6 +136,7 @@ class Relay:
         self._pumps: set[asyncio.Task[None]] = set()
         self.flowing = asyncio.Event()
         self.flowing.set()
+        self.delay_s = 0.0  # of each piece, in each direction
         self.port = 0
 
     @asynccontextmanager
@@ -172,6 +173,7 @@ class Relay:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
                 await self.flowing.wait()
+                await asyncio.sleep(self.delay_s)
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -45,6 +45,7 @@ class Service:
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     instance: str = "main"
     began: int = 0  # the position of the last event before this instance
+    log: Path | None = None  # a pipe that leads to service.log, where its processes shall not write themselves
 
     @property
     def url(self) -> str:
@@ -75,7 +76,7 @@ class Service:
 
     async def command(self, *words: str, **variables: str) -> asyncio.subprocess.Process:
         """Start `callcenter WORDS…` with its output in our log; ended with the test."""
-        with (self.var / "service.log").open("ab") as log:
+        with (self.log or self.var / "service.log").open("ab", buffering=0) as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "api.cli", *words),
                 cwd=CHECKOUT,
