@@ -19,6 +19,7 @@ from api.routes import (
     flows,
     health,
     live,
+    prompts,
     queues,
     recordings,
     reports,
@@ -70,6 +71,7 @@ def create_app(backend: Backend) -> FastAPI:
             site,
             flows,
             flow_paths,
+            prompts,
         ),
         *(live, health, documents),
     )

@@ -18,6 +18,7 @@ from callcenter.feed.hub import Hub
 from callcenter.feed.tally import Tally
 from callcenter.flows import Flows
 from callcenter.live_site import LiveSite
+from callcenter.prompts import Prompts
 from callcenter.recordings_check import State as RecordingsState
 from routing.acd.explain import Explanation
 from routing.acd.ladder import Ladder
@@ -123,6 +124,7 @@ class Backend:
     recordings_dir: Path
     live_site: LiveSite
     flows: Flows
+    prompts: Prompts
     customers: CustomerCards
     trunks_in_use: Callable[[], int]
     tally: Tally

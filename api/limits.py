@@ -5,7 +5,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import BODY_BYTES_MAX, Problem, too_large, unavailable
+from api.problems import AUDIO_BYTES_MAX, BODY_BYTES_MAX, Problem, too_large, unavailable
 
 REQUESTS_MAX: Final = 512
 HEADERS: Final = (
@@ -34,7 +34,7 @@ class Limits:
             return
         self._requests += 1
         try:
-            await self._app(scope, self._bounded(receive), _with_headers(send))
+            await self._app(scope, self._bounded(receive, _bytes_max(scope)), _with_headers(send))
         finally:
             self._requests -= 1
 
@@ -42,11 +42,11 @@ class Limits:
         if self._requests >= self._requests_max:
             return unavailable("busy", "Too many requests at once", "Try again in a moment.")
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared[:12]) > BODY_BYTES_MAX:
-            return too_large()
+        if not declared.isdigit() or int(declared[:12]) > _bytes_max(scope):
+            return too_large(_bytes_max(scope))
         return None
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive, bytes_max: int) -> Receive:
         """A chunked body declares no length: count it as it comes."""
         received = 0
 
@@ -54,11 +54,17 @@ class Limits:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > BODY_BYTES_MAX:
+            if received > bytes_max:
                 raise HTTPException(413)
             return message
 
         return bounded
+
+
+def _bytes_max(scope: Scope) -> int:
+    """What a body may have: recordings of prompts are the only large ones."""
+    sent_audio = scope["method"] == "PUT" and scope["path"].startswith("/v1/prompts/")
+    return AUDIO_BYTES_MAX if sent_audio else BODY_BYTES_MAX
 
 
 def _with_headers(send: Send) -> Send:

@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
 BODY_BYTES_MAX: Final = 65_536
+AUDIO_BYTES_MAX: Final = 10_000_000  # of a recording of a prompt
 MISTAKES_MAX: Final = 20
 RETRY_AFTER_S: Final = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -108,9 +109,9 @@ def unavailable(code: str, title: str, detail: str) -> Problem:
     return Problem(503, code, title, detail, headers=_retry(RETRY_AFTER_S))
 
 
-def too_large() -> Problem:
+def too_large(bytes_max: int = BODY_BYTES_MAX) -> Problem:
     """413: a body no request of ours needs."""
-    detail = f"Send at most {BODY_BYTES_MAX} bytes in a request body."
+    detail = f"Send at most {bytes_max} bytes in a request body."
     return Problem(413, "body_too_large", "The request body is too large", detail)
 
 

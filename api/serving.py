@@ -52,6 +52,7 @@ def backend_of(center: CallCenter) -> Backend:
         recordings_dir=center.recordings_dir,
         live_site=center.live_site,
         flows=center.flows,
+        prompts=center.prompts,
         customers=center.customers,
         trunks_in_use=lambda: center.switchboard.trunks_in_use,
         tally=center.tally,

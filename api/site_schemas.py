@@ -19,7 +19,9 @@ class ChangeBody(Answer):
     digest: str = DIGEST
     name: str
     at: datetime
-    cause: str = Field(description="started, applied, rolled_back, flow_published or flow_rolled_back")
+    cause: str = Field(
+        description="started, applied, rolled_back, flow_published, flow_rolled_back, prompt_published, prompt_removed"
+    )
     by: str = Field(description="The role of the token that wished it, or service")
     before: str | None = Field(description="Digest of the site it replaced; null for the first of all")
 

@@ -1,4 +1,4 @@
-"""Flows in the operator's folder: what was published is written there, so that it holds after a restart too."""
+"""Flows and prompts in the operator's folder: what was published is written there, so that it holds after a restart."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -9,47 +9,44 @@ from callcenter.errors import CallCenterError
 
 
 class FolderDiffers(CallCenterError):
-    """The folder's flow is not the one in use: somebody changed it, or the site was rolled back; it is not ours."""
+    """The folder's file is not the one in use: somebody changed it, or the site was rolled back; it is not ours."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(
-            f"{file} is not the flow in use: it was changed by hand, or the site was rolled back. Take it into use "
-            "with 'callcenter site apply', or put the flow in use back into the folder"
+            f"{file} is not what is in use: it was changed by hand, or the site was rolled back. Take it into use "
+            "with 'callcenter site apply', or put the one in use back into the folder"
         )
         self.file = file
 
 
 class FolderReadOnly(CallCenterError):
-    """The folder can't be written; a flow that is only in use would be gone after a restart."""
+    """The folder can't be written; what is only in use would be gone after a restart."""
 
     def __init__(self, file: Path, error: OSError) -> None:
         super().__init__(f"{file} can't be written ({error.strerror or error}); after a restart the folder holds")
         self.file = file
 
 
-def put_flows(folder: Path, in_use: Path, texts: Mapping[str, str]) -> Callable[[], None]:
-    """Write flows into the operator's folder; answers what puts the former ones back.
+def put_files(folder: Path, in_use: Path, files: Mapping[str, bytes | None]) -> Callable[[], None]:
+    """Write files, by their path in the site, into the operator's folder; None takes one away. Answers what undoes it.
 
     `in_use` is our copy of the site in use. Raises FolderDiffers or FolderReadOnly; then nothing is changed. Blocking.
     """
     former: dict[Path, bytes | None] = {}
-    for flow_id, text in texts.items():
-        file = folder / "flows" / f"{flow_id}.toml"
+    for name, content in files.items():
+        file = folder / name
         former[file] = _content(file)
-        if former[file] not in (_content(in_use / "flows" / file.name), text.encode()):
+        if former[file] not in (_content(in_use / name), content):
             raise FolderDiffers(file)
 
     def put_back() -> None:
         for file, content in former.items():
             with suppress(OSError):
-                if content is None:
-                    file.unlink(missing_ok=True)
-                else:
-                    write(file, content)
+                _put(file, content)
 
-    for file, text in zip(former, texts.values(), strict=True):
+    for file, content in zip(former, files.values(), strict=True):
         try:
-            write(file, text.encode())
+            _put(file, content)
         except OSError as error:
             put_back()
             raise FolderReadOnly(file, error) from error
@@ -70,6 +67,13 @@ def write(file: Path, content: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _put(file: Path, content: bytes | None) -> None:
+    if content is None:
+        file.unlink(missing_ok=True)
+    else:
+        write(file, content)
 
 
 def _content(file: Path) -> bytes | None:

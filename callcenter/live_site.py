@@ -18,7 +18,7 @@ import structlog
 from callcenter.clock import Clock
 from callcenter.config.site import Site, load_site
 from callcenter.errors import CallCenterError, DatabaseError
-from callcenter.flow_files import put_flows
+from callcenter.flow_files import put_files
 from callcenter.ports import Append, Entry, Journal
 from callcenter.site_history import Cause, Change, HistoryError, SiteHistory
 
@@ -128,7 +128,7 @@ class LiveSite:
     async def try_flows(self, texts: Mapping[str, str]) -> Site:
         """The site with these flows; nothing changes. Raises SiteError with every mistake, HistoryError."""
         async with self._turn:
-            return await asyncio.to_thread(self._history.try_flows, self._site, texts)
+            return await asyncio.to_thread(self._history.try_files, self._site, _files_of(texts))
 
     async def change_flows(
         self, texts: Mapping[str, str], cause: Cause, by: str, *, seen: Mapping[str, str | None]
@@ -143,13 +143,24 @@ class LiveSite:
                 in_use = self._site.flows.get(flow_id)
                 if version != (in_use.version if in_use else None):
                     raise FlowMoved(flow_id, in_use.version if in_use else None)
-            site = await asyncio.to_thread(self._history.with_flows, self._site, texts)
-            put_back = await asyncio.to_thread(put_flows, self._folder, self._site.folder, texts)
-            try:
-                return await self._take(site, cause, by)
-            except CallCenterError:
-                await asyncio.to_thread(put_back)
-                raise
+            return await self._change_files(_files_of(texts), cause, by)
+
+    async def change_files(self, files: Mapping[str, bytes | None], cause: Cause, by: str) -> Taken:
+        """Take the site with these files, by their path in it, into use, and put them into its folder; None: without.
+
+        Raises SiteError with every mistake, HistoryError, FolderDiffers, or why Asterisk can't; nothing changed.
+        """
+        async with self._turn:
+            return await self._change_files(files, cause, by)
+
+    async def _change_files(self, files: Mapping[str, bytes | None], cause: Cause, by: str) -> Taken:
+        site = await asyncio.to_thread(self._history.with_files, self._site, files)
+        put_back = await asyncio.to_thread(put_files, self._folder, self._site.folder, files)
+        try:
+            return await self._take(site, cause, by)
+        except CallCenterError:
+            await asyncio.to_thread(put_back)
+            raise
 
     async def _take(self, site: Site, cause: Cause, by: str) -> Taken:
         before = self._site
@@ -185,3 +196,8 @@ class LiveSite:
         self._journal.append(Append((entry,)))
         self._seq += 1
         return change
+
+
+def _files_of(texts: Mapping[str, str]) -> dict[str, bytes | None]:
+    """Flows as files of a site."""
+    return {f"flows/{flow_id}.toml": text.encode() for flow_id, text in texts.items()}

@@ -47,6 +47,7 @@ from callcenter.live_site import LiveSite, Users
 from callcenter.lost_contacts import LostContacts
 from callcenter.ports import Append, DeviceSeen, Entry
 from callcenter.presences import presences_in
+from callcenter.prompts import Prompts
 from callcenter.recordings_check import RecordingsCheck
 from callcenter.recordings_folders import Folders, SecondFolder
 from callcenter.session import left_behind
@@ -138,15 +139,15 @@ class CallCenter:
         self.recordings_dir = surroundings.recordings_dir
         self._url = surroundings.database_url
         self._adapt = surroundings.adapt
-        entropy = entropy or Entropy()
-        path, began_at = settings.var / settings.instance / "journal.sqlite", self.clock.now()
+        entropy, own = entropy or Entropy(), settings.var / settings.instance
+        path, began_at = own / "journal.sqlite", self.clock.now()
         self.journal = SqliteJournal(path, settings.node, began_at, self._committed, on_refused=self._refused)
         self.hub: Hub
         self.tally, self._engine = Tally(), make_engine(self._url)
-        self.queries = Queries(self._engine)
-        self.tokens = Tokens(self._engine, self.clock)
+        self.queries, self.tokens = Queries(self._engine), Tokens(self._engine, self.clock)
         self.live_site = self._live_site(site)
-        self.flows = Flows(self.live_site, FlowDrafts(settings.var / settings.instance / "drafts"), self.clock)
+        self.flows = Flows(self.live_site, FlowDrafts(own / "drafts"), self.clock)
+        self.prompts = Prompts(self.live_site, own / "prompt_drafts")
         self.customers = site_customers.index(self._url, site, entropy.stream("customers"))
         self.writer = Writer(self.journal, self._url, self.clock, entropy.stream("writer"))
         known = (self.clock, self.journal, self.queries, lambda: self.site.digest)

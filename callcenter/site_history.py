@@ -33,6 +33,8 @@ class Cause(StrEnum):
     ROLLED_BACK = "rolled_back"
     FLOW_PUBLISHED = "flow_published"
     FLOW_ROLLED_BACK = "flow_rolled_back"
+    PROMPT_PUBLISHED = "prompt_published"
+    PROMPT_REMOVED = "prompt_removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +98,17 @@ class SiteHistory:
             raise SiteNotKept(digest)
         return self._directory / digest
 
-    def with_flows(self, site: Site, texts: Mapping[str, str]) -> Site:
-        """The site with these flows instead of its own of that name, or beside them; kept.
+    def with_files(self, site: Site, files: Mapping[str, bytes | None]) -> Site:
+        """The site with these files, by their path in it, instead of its own or beside them; None: without it. Kept.
 
         Raises SiteError with every mistake, HistoryError if it can't be kept.
         """
-        with self._changed(site, texts) as folder:
+        with self._changed(site, files) as folder:
             return self.keep(load_site(folder))
 
-    def try_flows(self, site: Site, texts: Mapping[str, str]) -> Site:
+    def try_files(self, site: Site, files: Mapping[str, bytes | None]) -> Site:
         """The same, but it is not kept: its folder is gone."""
-        with self._changed(site, texts) as folder:
+        with self._changed(site, files) as folder:
             return load_site(folder)
 
     def note(self, change: Change) -> None:
@@ -137,8 +139,8 @@ class SiteHistory:
             return ()
 
     @contextmanager
-    def _changed(self, site: Site, texts: Mapping[str, str]) -> Iterator[Path]:
-        """A folder with the files of the site and these texts of flows, for a while; one at a time."""
+    def _changed(self, site: Site, files: Mapping[str, bytes | None]) -> Iterator[Path]:
+        """A folder with the files of the site, changed by these, for a while; one at a time."""
         folder = self._directory / "changed.new"
         try:
             shutil.rmtree(folder, ignore_errors=True)
@@ -148,11 +150,12 @@ class SiteHistory:
                 _take(file, copy, file)
             if _digest(folder, site) != site.digest:
                 raise HistoryError(f"the copy of the site in {site.folder} is not what is in use; apply the site again")
-            for flow_id, text in texts.items():
-                target = folder / "flows" / f"{flow_id}.toml"
+            for name, content in files.items():
+                target = folder / name
                 target.parent.mkdir(exist_ok=True)
                 target.unlink(missing_ok=True)  # it may be one file with the copy in use
-                target.write_bytes(text.encode())
+                if content is not None:
+                    target.write_bytes(content)
         except OSError as error:
             raise HistoryError(f"{folder} can't be written: {error.strerror or error}") from error
         try:

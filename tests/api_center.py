@@ -38,6 +38,7 @@ from callcenter.flow_drafts import FlowDrafts
 from callcenter.flows import Flows
 from callcenter.live_site import LiveSite, Users
 from callcenter.ports import Append, Entry
+from callcenter.prompts import Prompts
 from callcenter.site_history import SiteHistory
 from routing.requirement import ANYONE
 from tests.kit.parts import DEMO_SITE
@@ -213,6 +214,7 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
         recordings_dir=recordings_dir,
         live_site=live_site,
         flows=Flows(live_site, FlowDrafts(directory / "drafts"), clock),
+        prompts=Prompts(live_site, directory / "prompt_drafts"),
         customers=customers,
         trunks_in_use=lambda: centers[0].trunks_in_use,
         tally=tally,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from api.cli import credentials, customers, doctor, flow_new, pins, sites, upkeep
+from api.cli import credentials, customers, doctor, flow_new, pins, prompts, sites, upkeep
 from api.cli.output import Exit, err, exit_code_of
 from callcenter.config.settings import Settings, load_settings
 from callcenter.errors import CallCenterError
@@ -44,6 +44,7 @@ for name, noun in (
     ("journal", upkeep.journal_cli),
     ("audit", upkeep.audit_cli),
     ("flow", flow_new.flow_cli),
+    ("prompt", prompts.prompt_cli),
     ("pin", pins.pin_cli),
     ("customers", customers.customers_cli),
 ):

@@ -1,5 +1,6 @@
 """Asking the running service over its API, for commands that need what it knows."""
 
+import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -22,15 +23,19 @@ class Refused(CallCenterError):
 
 
 async def ask(
-    settings: Settings, token: str, method: str, path: str, body: Mapping[str, Any] | None = None
+    settings: Settings, token: str, method: str, path: str, body: Mapping[str, Any] | bytes | None = None
 ) -> dict[str, Any]:
-    """The answer of the running service; raises ServiceAway, or Refused with the problem it answered."""
+    """The answer of the running service, asked with JSON or, if `body` is bytes, with these.
+
+    Raises ServiceAway, or Refused with the problem it answered.
+    """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api_host, settings.api_host)  # noqa: S104 - not bound
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}{path}"
+    sent: dict[str, Any] = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(ANSWER_S)) as session,
-            session.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"}) as answer,
+            session.request(method, url, **sent, headers={"Authorization": f"Bearer {token}"}) as answer,
         ):
             status, text = answer.status, await answer.text()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -52,6 +52,11 @@ MATRIX = {
     "POST /v1/flows/main/rollback": (401, 403, 403, 403, 404),
     "GET /v1/flows/nobody/versions": (401, 403, 403, 404, 404),
     "GET /v1/flows/main/versions/0000000000000000": (401, 403, 403, 404, 404),
+    "GET /v1/prompts": (401, 403, 403, 200, 200),
+    "PUT /v1/prompts/en/welcome/draft": (401, 403, 403, 403, 409),
+    "DELETE /v1/prompts/en/welcome/draft": (401, 403, 403, 403, 404),
+    "POST /v1/prompts/en/welcome/publish": (401, 403, 403, 403, 404),
+    "DELETE /v1/prompts/en/welcome": (401, 403, 403, 403, 409),
     f"GET /v1/flows/main/paths?{A_DAY}": (401, 403, 403, 200, 200),
     f"GET /v1/flows/main/paths/contacts?{A_DAY}&of=node": (401, 403, 403, 200, 200),
     "GET /v1/live": (401, 200, 200, 200, 200),
@@ -96,6 +101,7 @@ async def test_the_matrix_covers_every_documented_route(center: Center) -> None:
         .replace("{customer}", "{customer_id}")
         .replace("agents/agent01", "agents/{agent_id}")
         .replace("flows/main", "flows/{flow}")
+        .replace("prompts/en/welcome", "prompts/{language}/{prompt}")
         .replace("flows/nobody", "flows/{flow}")
         .replace("0000000000000000", "{version}")
         for route in MATRIX

@@ -123,6 +123,7 @@ def test_wrong_usage_is_exit_code_2_with_a_word_about_it(run: Run, arguments: tu
         *("run", "doctor", "check-site", "demo", "token create", "agents credentials", "events tail", "db upgrade"),
         *("site show", "site apply", "site history", "site rollback"),
         *("flow check", "flow test", "flow show", "flow new", "flow list", "flow text"),
+        *("prompt list", "prompt upload", "prompt publish", "prompt drop", "prompt remove"),
         *("flow draft", "flow drop", "flow publish", "flow versions", "flow rollback"),
     ],
 )
