@@ -1,6 +1,6 @@
 """What stands around the ACD at a site, for the simulation: its trunks, its hours on one day, its rules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -44,6 +44,16 @@ def doors(site: Site, start: float) -> tuple[Door, ...]:
                 found.append((60.0 * minute, QueueOpened(queue.queue) if is_now else closed))
             before = is_now
     return tuple(sorted(found, key=lambda door: door[0]))
+
+
+def leads_to(site: Site) -> Callable[[str], tuple[str, str | None]]:
+    """Where a number that was dialed leads: its hotline, and the queue of one that leads straight into it."""
+
+    def led(dialed: str) -> tuple[str, str | None]:
+        hotline = site.hotline(dialed)
+        return hotline.dialed, hotline.queue
+
+    return led
 
 
 def with_facts(kinds: Sequence[Kind], site: Site) -> tuple[Kind, ...]:

@@ -18,7 +18,7 @@ from callcenter.config.settings import Settings
 from callcenter.config.site import Site, load_site
 from callcenter.db.replay import recorded_day
 from callcenter.errors import CallCenterError
-from callcenter.surroundings import around, with_facts
+from callcenter.surroundings import around, leads_to, with_facts
 from routing.messages import Configured
 from routing.simulate.day import simulate
 from routing.simulate.draw import Day, draw
@@ -136,7 +136,8 @@ async def _recorded(settings: Settings, asked: Asked) -> Scenario:
     start = datetime(asked.day.year, asked.day.month, asked.day.day, tzinfo=running.zone)
     end = start + timedelta(days=1)
     async with engine(settings) as database:
-        recorded = await recorded_day(database, next(iter(sites.values())), start.timestamp(), end.timestamp())
+        span = (start.timestamp(), end.timestamp())
+        recorded = await recorded_day(database, next(iter(sites.values())), *span, leads_to(running))
     if not recorded.visits:
         raise CannotSimulate(f"nobody entered a queue on {asked.day} ({running.zone}); choose another --day")
     _check_queues(sites, {visit.queue for visit in recorded.visits})

@@ -18,7 +18,7 @@ ROWS_MAX = 5_000  # read at once, so that the event loop breathes
 LAST_AGENT_DAYS = 90
 CHANNEL = "callcenter_customers"
 
-CUSTOMERS = """
+RECORDS = """
 SELECT c.customer_id, c.name, c.value_tier, c.language, c.segment, c.preferred_agent, c.at_risk, c.usage, c.updated_at,
     ARRAY(SELECT i.value FROM customer_identity i WHERE i.customer_id = c.customer_id AND i.kind = 'phone') AS phones,
     open.case_number IS NOT NULL AS open_case, open.owner_agent AS case_owner
@@ -26,8 +26,10 @@ FROM customer c LEFT JOIN LATERAL (
     SELECT case_number, owner_agent FROM customer_case o WHERE o.customer_id = c.customer_id AND o.closed_at IS NULL
     ORDER BY o.owner_agent IS NULL, o.opened_at DESC, o.case_number LIMIT 1
 ) open ON true
-WHERE c.updated_at >= coalesce($1::timestamptz - make_interval(secs => $2), '-infinity')
+WHERE {which}
 """
+CHANGED = "c.updated_at >= coalesce($1::timestamptz - make_interval(secs => $2), '-infinity')"
+CUSTOMERS = RECORDS.format(which=CHANGED)
 LAST_AGENTS = """
 SELECT DISTINCT ON (customer_id) customer_id, agent_id FROM contact
 WHERE customer_id IS NOT NULL AND agent_id IS NOT NULL AND answered_at > now() - make_interval(days => $1)

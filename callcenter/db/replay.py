@@ -5,35 +5,45 @@ Read from the events, an hour of contacts per statement, so that no day is too l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from callcenter.db.customers import RECORDS
 from callcenter.db.engine import reaching
 from callcenter.db.tables import agent_state_interval, contact_event
 from routing.messages import Configured
 from routing.model import Outcome, Presence
 from routing.requirement import ANYONE, Requirement, RequirementError, needing, parse
+from routing.rules import Facts
 from routing.simulate.recorded import Recorded, Seen, Spell, own_part
 
 HOUR_S: Final = 3_600.0
-TYPES: Final = ("queue.entered", "queue.left", "offer.settled", "talk.ended", "wrap_up.ended")
+ROUTED: Final = ("contact.started", "routing.decided")
+TYPES: Final = (*ROUTED, "queue.entered", "queue.left", "offer.settled", "talk.ended", "wrap_up.ended")
 AGENTS_DAY_S: Final = 2 * 86_400.0
 """A presence that began longer ago than this before the day is not looked for."""
 
 
-async def recorded_day(engine: AsyncEngine, site: Configured, start: float, end: float) -> Recorded:
+LeadsTo: TypeAlias = Callable[[str], tuple[str, str | None]]
+"""Where a number that was dialed leads: its hotline, and that one's queue if it leads straight into one."""
+
+
+async def recorded_day(
+    engine: AsyncEngine, site: Configured, start: float, end: float, leads_to: LeadsTo | None = None
+) -> Recorded:
     """What happened to the contacts that arrived in [start, end), instants in seconds; empty if nobody did.
 
-    `site` names the tiers and tells what its queues require; a tier it does not have counts as its last. Raises
-    DatabaseError.
+    `site` names the tiers and tells what its queues require; a tier it does not have counts as its last. With
+    `leads_to` the first visit of every contact bears the facts that rules decide by: as of that day, but for the
+    customer's record, which is that of now. Raises DatabaseError.
     """
-    fold = _Fold(site, start)
+    fold = _Fold(site, start, leads_to)
     async with reaching("reading the recorded day"), engine.connect() as connection:
         at = start
         while at < end:
@@ -41,8 +51,25 @@ async def recorded_day(engine: AsyncEngine, site: Configured, start: float, end:
             fold.add(rows.mappings())
             at += HOUR_S
         spells = _spells((await connection.execute(_presences(start, end))).mappings(), start)
-    fold.close()
-    return Recorded(fold.visits, spells, fold.missed(), fold.wrap_up_share())
+        fold.close()
+        ids = sorted({seen.facts.customer_id for seen in fold.visits if seen.facts and seen.facts.customer_id})
+        rows = await connection.execute(text(_OF_THAT_DAY), {"ids": ids})
+        records = {row["customer_id"]: row for row in rows.mappings()}
+    visits = [_with_record(seen, records) for seen in fold.visits]
+    return Recorded(visits, spells, fold.missed(), fold.wrap_up_share())
+
+
+_OF_THAT_DAY: Final = RECORDS.format(which="c.customer_id = ANY (:ids)")
+
+
+def _with_record(seen: Seen, records: Mapping[str, Mapping[Any, Any]]) -> Seen:
+    """The visit with what the customer's record says."""
+    record = records.get(seen.facts.customer_id or "") if seen.facts is not None else None
+    if record is None or seen.facts is None:
+        return seen
+    names = ("segment", "preferred_agent", "case_owner", "open_case", "usage")
+    facts = replace(seen.facts, at_risk=bool(record["at_risk"]), **{name: record[name] for name in names})
+    return replace(seen, facts=facts)
 
 
 def _contacts(start: float, end: float) -> Any:
@@ -103,6 +130,8 @@ class _Visit:
     talk_s: float = 0.0
     wrap_up_s: float = 0.0
     ring_s: float | None = None
+    arrived: Mapping[str, Any] | None = None
+    decided: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -111,9 +140,12 @@ class _Fold:
 
     site: Configured
     start: float
+    leads_to: LeadsTo | None = None
     visits: list[Seen] = field(default_factory=list)
     _contact_id: str = ""
     _talked_s: float = 0.0
+    _arrived: Mapping[str, Any] | None = None
+    _decided: Mapping[str, Any] | None = None
     _visit: _Visit | None = None
     _rung: int = 0
     _rung_out: int = 0
@@ -126,6 +158,7 @@ class _Fold:
             if row["contact_id"] != self._contact_id:
                 self.close()
                 self._contact_id, self._talked_s = row["contact_id"], 0.0
+                self._arrived = self._decided = None
             self._event(row["type"], row["data"], row["at"].timestamp())
 
     def missed(self) -> float:
@@ -138,10 +171,15 @@ class _Fold:
 
     def _event(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         visit = self._visit
-        if kind == "queue.entered":
+        if kind == "contact.started":
+            self._arrived = data
+        elif kind == "routing.decided":
+            self._decided = data
+        elif kind == "queue.entered":
             if visit is None or not data.get("moves"):
                 self.close()
-                self._visit = _Visit(at, data)
+                self._visit = _Visit(at, data, arrived=self._arrived, decided=self._decided)
+                self._arrived = self._decided = None  # a contact is routed once
         elif visit is None:
             return
         elif kind == "queue.left":
@@ -172,7 +210,7 @@ class _Fold:
             Seen(
                 entered_at=visit.entered_at - self.start,
                 queue=visit.data["queue"],
-                requires=self._own(visit.data),
+                requires=self._own(visit),
                 value_tier=self._rank(visit.data["value_tier"]),
                 wait_s=max(0.0, visit.left_at - visit.entered_at),
                 abandoned=visit.outcome == "abandoned",
@@ -180,20 +218,46 @@ class _Fold:
                 ring_s=visit.ring_s if answered else None,
                 preferred_agent=visit.data.get("preferred_agent"),
                 preferred_wait_s=visit.data.get("preferred_wait_s") or 0.0,
+                facts=self._facts(visit),
             )
         )
         if answered:
             self._handled_s += visit.talk_s + visit.wrap_up_s
             self._wrapped_s += visit.wrap_up_s
 
-    def _own(self, data: Mapping[str, Any]) -> Requirement:
-        """Without what its queue requires; from the skills alone for events that were written before expressions."""
+    def _own(self, visit: _Visit) -> Requirement:
+        """Without what its queue requires, nor what rules asked for that decide anew.
+
+        From the skills alone for events that were written before expressions.
+        """
+        data = visit.data
         try:
             whole = parse(data["requires"]) if data.get("requires") else needing(data["needs"])
         except RequirementError:
             whole = needing(data["needs"])
         queue = next((each.requires for each in self.site.queues if each.queue == data["queue"]), ANYONE)
-        return own_part(whole, queue)
+        own = own_part(whole, queue)
+        if self.leads_to is None or visit.decided is None:
+            return own
+        try:
+            return own_part(own, parse(visit.decided["requires"]))
+        except RequirementError:
+            return own
+
+    def _facts(self, visit: _Visit) -> Facts | None:
+        """What the rules may decide by, as far as the day tells it; a flow's queue that a rule changed is not known."""
+        if self.leads_to is None or visit.arrived is None:
+            return None
+        dialed, straight = self.leads_to(visit.arrived["dialed"])
+        decided, data = visit.decided or {}, visit.data
+        return Facts(
+            dialed=dialed,
+            queue=straight or data["queue"],
+            language=visit.arrived["language"],
+            value_tier=visit.arrived["value_tier"],
+            customer_id=visit.arrived["customer_id"],
+            last_agent=None if decided.get("preferred_wait_s") else data.get("preferred_agent"),
+        )
 
     def _rank(self, tier: str) -> int:
         names = [each.name for each in self.site.policy.tiers]

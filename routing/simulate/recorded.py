@@ -16,6 +16,7 @@ import numpy as np
 
 from routing.model import RONA, Presence
 from routing.requirement import All, Requirement, both
+from routing.rules import Facts
 from routing.simulate.draw import Day, Purpose, Turn
 from routing.simulate.durations import Seconds, kaplan_meier
 from routing.simulate.load import Kind
@@ -26,6 +27,7 @@ class Seen:
     """One visit as recorded; `entered_at` in seconds since the day began.
 
     `handle_s` (talk, hold, wrap-up) and `ring_s` (of the offer that was accepted) are None unless it was answered.
+    With `facts` the rules of a site route it anew; `requires` is then without what the rules of that day asked for.
     """
 
     entered_at: float
@@ -38,6 +40,7 @@ class Seen:
     ring_s: float | None = None
     preferred_agent: str | None = None
     preferred_wait_s: float = 0.0
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ def _kind(seen: Seen) -> Kind:
         value_tier=seen.value_tier,
         preferred_agent=seen.preferred_agent,
         preferred_wait_s=seen.preferred_wait_s,
+        facts=seen.facts,
     )
 
 

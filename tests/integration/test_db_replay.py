@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from callcenter.contact import events as ev
+from callcenter.db.customer_records import CustomerRecord, store_records
 from callcenter.db.engine import make_engine
 from callcenter.db.replay import recorded_day
 from callcenter.ports import Entry
@@ -14,9 +15,11 @@ from routing.messages import Configured
 from routing.model import RONA, AgentProfile, Presence, QueueRules
 from routing.policy import Tier, TierPolicy
 from routing.requirement import ANYONE, Held
+from routing.rules import Facts, Rule, Then, When
 from routing.simulate.day import simulate
 from routing.simulate.recorded import Recorded, day_of
-from tests.database import AT, agent_changed, contact_id, database_server, entry, fresh_url, served
+from routing.simulate.surroundings import Surroundings
+from tests.database import AT, agent_changed, contact_id, database_server, entry, fetch, fresh_url, served
 from tests.integration.test_db_reads import store
 
 pytestmark = pytest.mark.integration
@@ -162,3 +165,54 @@ async def test_the_command_simulates_a_recorded_day(
     answer = json.loads(answers[0])
     assert answer["sites"]["running"]["all"]["entered"] == 50
     assert answer["sites"]["running"]["all"]["answered"] > 0
+
+
+AT_RISK = Rule("at risk", When(at_risk=True), Then(queue="orders", value_tier="vip"))
+EXPERTS = Rule("experts", When(known_customer=False), Then(requires=Held("product", 3)))
+OWNER = Rule("owner", When(open_case=True), Then(prefer="case_owner", prefer_s=15.0))
+
+
+async def test_the_customers_of_a_day_are_routed_anew_by_the_rules_of_a_site(url: str, tmp_path: Path) -> None:
+    """As of that day, with the customer's record of today; a rule's own effects of that day are taken out."""
+    arrived = ev.ContactStarted("inbound", "phone", "ch1", None, "x", "0800000100", "c1", "basic", "zh-TW")
+    stranger = ev.ContactStarted("inbound", "phone", "ch2", None, "x", "0800000100", None, "basic", "zh-TW")
+    decided = ev.RoutingDecided("product", "vip", "product >= 3", "agent07", 10.0, ())
+    entries = []
+    for n, first in enumerate((arrived, stranger), 1):
+        bodies: list[ev.Body] = [
+            first,
+            decided,
+            ev.QueueEntered("product", {}, "vip", "agent07", "product >= 1 and product >= 3 and zh-TW", 10.0),
+            ev.QueueLeft("product", "abandoned", 33.0),
+        ]
+        ours = contact_id(n, AT + n)
+        entries += [entry(f"contact/{ours}", seq, body, AT + n + seq) for seq, body in enumerate(bodies, 1)]
+    await store(tmp_path, url, entries)
+    await store_records(url, [CustomerRecord("c1", "林", "basic", (), segment="fleet", at_risk=True, usage=7.0)])
+    await fetch(url, "INSERT INTO customer_case VALUES ('K1', 'c1', 'open', '', now(), NULL, 'agent01')")
+    engine = make_engine(url)
+    try:
+        leads = ("0800000100", "product")
+        recorded = await recorded_day(engine, SITE, START, START + 86_400.0, lambda _: leads)
+    finally:
+        await engine.dispose()
+    known, unknown = recorded.visits
+    assert known.requires == Held("zh-TW"), "neither the queue's, nor what the rules of that day asked for"
+    assert known.facts == Facts(
+        "0800000100",
+        "product",
+        "zh-TW",
+        "basic",
+        customer_id="c1",
+        segment="fleet",
+        case_owner="agent01",
+        open_case=True,
+        at_risk=True,
+        usage=7.0,
+    )
+    assert unknown.facts == Facts("0800000100", "product", "zh-TW", "basic")
+    day = day_of(recorded, 1)
+    again = simulate(SITE, day, around=Surroundings(rules=(AT_RISK, EXPERTS, OWNER)))
+    assert again.queue.tolist() == ["orders", "product"]
+    assert again.tier.tolist() == [0, 1]
+    assert simulate(SITE, day).queue.tolist() == ["product", "product"], "a site without rules"
