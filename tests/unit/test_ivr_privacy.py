@@ -203,7 +203,7 @@ def test_a_flow_of_5000_nodes_is_judged_in_a_moment() -> None:
     nodes: dict[str, Any] = {"start": lookup("n0")}
     for n in range(4_990):
         nodes[f"n{n}"] = branch((f"total > {n}", "end"), otherwise=f"n{n + 1}" if n < 4_989 else "person")
-    began = time.monotonic()
+    began = time.process_time()
     told = mistakes(flow(**nodes))
-    assert time.monotonic() - began < 10.0
+    assert time.process_time() - began < 10.0
     assert ["more than 200 branches on something personal" in each for each in told] == [True]
