@@ -48,8 +48,11 @@ bench: $(RUN_STAMP) asterisk ## Measure calls, delay and CPU against Asterisk's 
 	@asterisk-config/packages.sh sip-tester
 	@exec $(BIN)/python -m bench
 
-chaos: $(DEV_STAMP) asterisk ## SEED=1 [MINUTES=5]: kill, hang, cut and fill real parts under calls; a checker judges
+chaos: $(DEV_STAMP) asterisk ## SEED=1 [MINUTES=5]: kill, hang, cut and fill real parts under calls, then a soak; a checker judges
+	@asterisk-config/packages.sh sip-tester
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5)
+	@echo "chaos: two minutes in which nothing fails"
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes 2 --kinds --result bench/results/soak.json
 
 sim: $(DEV_STAMP) ## SEEDS=1000 [FROM=0]: the real shell on virtual time; a failing seed is shrunk and its schedule printed
 	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),200) --from $(or $(FROM),0)

@@ -141,6 +141,12 @@ class Calls:
             for hearer, speaker in ((one, other), (other, one))
         ]
 
+    def cut(self) -> None:
+        """The Asterisk they were on is gone: forget them, on both sides."""
+        for call in (*self.others, *(side for talk in self.talks for side in talk)):
+            if not call.is_over:
+                call.cut()
+
     async def end(self) -> None:
         """Everybody hangs up; returns when nobody is left."""
         for call in (*self.others, *(call for call, _ in self.talks)):
@@ -224,7 +230,7 @@ async def measure(kills: int, handovers: int, writer_kills: int, var: Path) -> d
         service = await stack.enter_async_context(
             service_on(asterisk, var / "service", await postgres.database("killed"))
         )
-        _everybody_can_do_everything(var / "service" / "site" / "agents.toml")
+        everybody_can_do_everything(var / "service" / "site" / "agents.toml")
         trunk = await stack.enter_async_context(asterisk.trunk())
         phones = {agent: await stack.enter_async_context(asterisk.phone(agent)) for agent in AGENTS[:TALKING]}
         await service.start()
@@ -253,7 +259,8 @@ def _last() -> Mapping[str, Any]:
     return result
 
 
-def _everybody_can_do_everything(path: Path) -> None:
+def everybody_can_do_everything(path: Path) -> None:
+    """Give each agent of the demo site all skills, so that it does not matter who is free."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("queues =")]
     path.write_text("\n".join(SKILLS if line.startswith("skills =") else line for line in lines) + "\n")
 

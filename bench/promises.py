@@ -50,14 +50,38 @@ def _all_chaos(results: Results) -> str:
     chaos = results["chaos"]
     return (
         f"seed {chaos['seed']}, {chaos['lasts_s']} s, {sum(chaos['faults'].values())} faults, "
-        f"{chaos['callers']} callers, "
+        f"{chaos['callers']} callers and {chaos.get('callers by SIPp', 0)} by SIPp, "
         f"{chaos['events']:,} events: {len(chaos['findings'])} findings"
     )
 
 
-def _drained(results: Results) -> str:
+def _outage(key: str, text: str) -> Callable[[Results], str]:
+    return lambda results: text.format(**results["outages"][key])
+
+
+def _away(results: Results) -> str:
+    gone = results["outages"]["postgres_away"]
     rates = sorted(each["writer"] for each in results["ingest"]["rounds"])
-    return f"{rates[len(rates) // 2]:,.0f} events/s"
+    return (
+        f"{gone['away_s']:g} s at {gone['rate']:g} calls/s: {gone['away']['failed']} calls failed, p95 from INVITE to "
+        f"INVITE {gone['away']['setup_p95_ms']} ms ({gone['before']['setup_p95_ms']} ms with it there), "
+        f"{gone['behind']:,} events drained in {gone['drained_s']} s; {rates[len(rates) // 2]:,.0f} events/s alone"
+    )
+
+
+def _soak(results: Results) -> str:
+    soak = results["soak"]
+    more = f"{soak['soak: MB more']} MB and {soak['soak: files more']} files more in the second half"
+    return f"{soak['lasts_s']} s without a fault, {soak['contacts']} contacts: {more}"
+
+
+def _dead_databases(results: Results) -> str:
+    writer, server = results["killed"]["writer"], results["outages"]["postgres_killed"]
+    return (
+        f"{writer['kills']} kills of the writer, {writer['events']:,} events: {writer['lost']} lost, "
+        f"{writer['doubled']} doubled; {server['kills']} of PostgreSQL ({server['in_transaction']} in a transaction), "
+        f"{server['events']:,} events: {server['lost']} lost, {server['doubled']} doubled"
+    )
 
 
 _INTEGRATION: Final = "tests/integration/"
@@ -71,12 +95,14 @@ _CHAOS: Final = "tests/chaos/test_chaos.py::test_nobody_is_dropped_and_nothing_i
 _KILLED: Final = (
     f"{_INTEGRATION}test_killed.py::test_a_killed_service_drops_nobody_and_its_successor_has_control_of_all"
 )
+_OUTAGES: Final = f"{_INTEGRATION}test_outages.py::"
+_FLOWS: Final = f"{_INTEGRATION}test_flow_life.py::"
 _RESTART: Final = f"{_INTEGRATION}test_restart.py::"
 _SIM: Final = "tests/sim/test_sim.py::"
 
 PROMISES: Final = (
     Promise(
-        "1–22",
+        "1–22, 41, 44",
         "whatever fails: no event lost or doubled, nobody dropped by us",
         (_CHAOS, f"{_SIM}test_no_caller_no_event_and_no_place_is_lost_whatever_happens"),
         _all_chaos,
@@ -108,6 +134,25 @@ PROMISES: Final = (
         (f"{_RESTART}test_a_ringing_phone_is_let_go_after_a_crash_and_the_caller_is_offered_anew",),
     ),
     Promise(
+        "5",
+        "the phones of a callback that rang as the service died are let go, and rung again",
+        (
+            f"{_INTEGRATION}test_callbacks_restart.py::test_phones_that_rang_as_the_service_died_are_let_go_and_rung_again",
+        ),
+    ),
+    Promise(
+        "6",
+        "a release that ends as it starts strands nobody: the fallback has its callers, and a guard those before",
+        (
+            _long(
+                "test_guard.py::",
+                "test_who_waits_for_a_service_that_stays_dead_reaches_a_person_and_who_talks_is_left_alone",
+            ),
+            _CHAOS,
+        ),
+        _chaos("release_broken"),
+    ),
+    Promise(
         "7",
         "a handover: no call, no event, no request lost, no dead air > 1 s",
         (f"{_INTEGRATION}test_handover.py::test_restarts_under_load_lose_no_call_no_event_and_no_request",),
@@ -122,7 +167,14 @@ PROMISES: Final = (
         _chaos("service_hang"),
     ),
     Promise(
-        "9", "Asterisk dies: every contact is closed, agents are available again", (_CHAOS,), _chaos("asterisk_kill")
+        "9",
+        "Asterisk dies: every contact is closed with the right end state ≤ 10 s after its return, agents are available",
+        (f"{_OUTAGES}test_every_contact_is_closed_and_agents_are_available_after_asterisk_is_killed", _CHAOS),
+        _outage(
+            "asterisk_killed",
+            "{kills} kills with 20 calls up: closed after {closed_max_s} s at the latest, agents available after "
+            "{available_max_s} s, a newcomer answered after {served_max_s} s",
+        ),
     ),
     Promise("10", "drained: nobody cut off, nobody new", (f"{_INTEGRATION}test_drain.py::",)),
     Promise("11", "the event link is cut: what was missed is made up for", (_CHAOS,), _chaos("ari_cut")),
@@ -138,17 +190,43 @@ PROMISES: Final = (
         _chaos("ari_stall"),
     ),
     Promise("13", "AMI is cut: no lease lapses, phones are learned anew", (_CHAOS,), _chaos("ami_cut")),
-    Promise("15", "PostgreSQL is away: routing goes on, the journal drains ≥ 20,000 events/s", (_CHAOS,), _drained),
+    Promise(
+        "14", "ARI is slow: each request has its limit, and nobody waits for another's", (_CHAOS,), _chaos("ari_slow")
+    ),
+    Promise(
+        "15",
+        "PostgreSQL is away: routing goes on, the journal drains ≤ 10 s after its return at ≥ 20,000 events/s",
+        (f"{_OUTAGES}test_calls_are_routed_without_postgresql_and_it_has_every_event_once_it_is_back", _CHAOS),
+        _away,
+    ),
     Promise(
         "16",
         "PostgreSQL or the writer is killed in the middle of batches: 0 lost, 0 doubled",
         (
             f"{_INTEGRATION}test_db_crash.py::test_a_service_killed_in_the_middle_of_batches_loses_and_doubles_nothing",
+            f"{_INTEGRATION}test_db_crash.py::test_a_postgresql_killed_in_the_middle_of_batches_loses_and_doubles_nothing",
             _CHAOS,
         ),
-        _killed("writer", "{kills} kills of the writer, {events:,} events: {lost} lost, {doubled} doubled"),
+        _dead_databases,
     ),
-    Promise("19", "a restored database gets its events again", (f"{_INTEGRATION}test_resend.py::",)),
+    Promise(
+        "17",
+        "PostgreSQL's disk is full: routing goes on, and nothing is missing once there is room",
+        (_CHAOS,),
+        _chaos("postgres_full"),
+    ),
+    Promise(
+        "18",
+        "PostgreSQL is slow, or somebody holds its tables: routing goes on, nothing is missing",
+        (_CHAOS,),
+        _chaos("postgres_slow"),
+    ),
+    Promise(
+        "19",
+        "a restored database gets its events again, as long as the journal keeps them: 48 h, less on a low disk",
+        (f"{_INTEGRATION}test_resend.py::", _CHAOS),
+        _chaos("postgres_restored"),
+    ),
     Promise(
         "20",
         "a recording that a full disk cut short is told",
@@ -178,12 +256,41 @@ PROMISES: Final = (
             f"{_INTEGRATION}test_drift.py::test_a_caller_whose_departure_is_lost_leaves_the_queue",
         ),
     ),
+    Promise(
+        "40",
+        "neither memory nor open files grow with the calls",
+        ("tests/chaos/test_chaos.py::test_what_grows_is_found",),
+        _soak,
+    ),
+    Promise(
+        "41",
+        "the next version's wider schema disturbs no call and no writing of this version",
+        (_CHAOS,),
+        _chaos("schema_widened"),
+    ),
+    Promise(
+        "42",
+        "a flow with mistakes is never met by a caller; one that is published strands nobody",
+        (
+            f"{_FLOWS}test_a_draft_with_mistakes_is_kept_and_said_and_callers_never_meet_it",
+            f"{_FLOWS}test_publishing_while_calls_come_strands_nobody",
+        ),
+    ),
+    Promise(
+        "44",
+        "a log that nobody takes holds nobody up",
+        ("tests/unit/test_logs.py::test_a_pipe_that_nobody_reads_costs_lines_and_no_time", _CHAOS),
+        _chaos("log_stuck"),
+    ),
 )
 
 
 def results() -> Results:
     """The last results."""
-    return {name: json.loads((RESULTS / f"{name}.json").read_text()) for name in ("killed", "chaos", "ingest")}
+    return {
+        name: json.loads((RESULTS / f"{name}.json").read_text())
+        for name in ("killed", "chaos", "ingest", "outages", "soak")
+    }
 
 
 def table(found: Results) -> str:

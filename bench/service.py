@@ -54,7 +54,7 @@ class Service:
     def __init__(self, process: asyncio.subprocess.Process, url: str, database: asyncpg.Connection) -> None:
         self.pid = process.pid
         self._process = process
-        self._url = url
+        self.url = url
         self._database = database
 
     async def ready(self) -> None:
@@ -63,7 +63,7 @@ class Service:
             while True:
                 assert self._process.returncode is None, "the service ended: see service.log"
                 try:
-                    async with session.get(f"{self._url}/readyz") as answer:
+                    async with session.get(f"{self.url}/readyz") as answer:
                         if answer.status == 200:
                             return
                 except aiohttp.ClientError:
@@ -78,7 +78,7 @@ class Service:
 
             async def choose(agent: str) -> None:
                 chosen = {"presence": presence, "aux_code": AUX_CODE if presence == "aux" else None}
-                async with few, session.post(f"{self._url}/v1/agents/{agent}/presence", json=chosen):
+                async with few, session.post(f"{self.url}/v1/agents/{agent}/presence", json=chosen):
                     pass
 
             await asyncio.gather(*(choose(agent) for agent in agents))
@@ -87,7 +87,7 @@ class Service:
                     await asyncio.sleep(0.2)
 
     async def _all(self, session: aiohttp.ClientSession, presence: Presence) -> bool:
-        async with session.get(f"{self._url}/v1/agents") as answer:
+        async with session.get(f"{self.url}/v1/agents") as answer:
             agents: list[dict[str, Any]] = (await answer.json())["items"]
         wanted = {"presence": presence, "activity": "idle", "reachable": True}
         return all(agent.get(name) == value for agent in agents for name, value in wanted.items())

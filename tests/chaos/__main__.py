@@ -16,7 +16,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--calls-s", type=float, default=2.0, help="seconds between two callers, on average")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(FAULTS), default=list(FAULTS), help="what may fail")
+    parser.add_argument(
+        "--kinds", nargs="*", choices=sorted(FAULTS), default=list(FAULTS), help="what may fail; nothing given: a soak"
+    )
     parser.add_argument("--result", type=Path, default=Path("bench/results/chaos.json"))
     given = parser.parse_args()
     kinds = playable(given.kinds, disks=mountable())

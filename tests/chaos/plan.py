@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.kit.hotline import MENU, VIP
@@ -68,11 +68,12 @@ class Plan:
     faults: tuple[Fault, ...]
     callers: tuple[CallerPlan, ...]
     agents_talk_s: tuple[float, ...]
+    calm_s: float = 0.0  # how long calls come where nothing fails
 
     @property
     def lasts_s(self) -> float:
         """Until the last fault is over and what it did could be seen."""
-        return max((fault.at_s + fault.for_s for fault in self.faults), default=0.0) + PAUSES_S[1]
+        return max((fault.at_s + fault.for_s for fault in self.faults), default=self.calm_s) + PAUSES_S[1]
 
     def lines(self) -> list[str]:
         """The schedule, to be read."""
@@ -86,19 +87,19 @@ class Plan:
 def drawn(seed: int, lasts_s: float, *, kinds: Collection[str] = tuple(FAULTS), calls_s: float = 2.0) -> Plan:
     """The plan of a seed: each of `kinds` once in an order of its own, again and again, for about `lasts_s` seconds.
 
-    A caller comes every `calls_s` seconds on average.
+    Without `kinds` nothing fails: a soak. A caller comes every `calls_s` seconds on average.
     """
     rng = random.Random(f"chaos/{seed}")
     faults: list[Fault] = []
     at_s, due = BEGIN_S, list[str]()
-    while at_s < lasts_s - PAUSES_S[1]:
+    while kinds and at_s < lasts_s - PAUSES_S[1]:
         due = due or rng.sample(sorted(kinds), len(kinds))
         what = due.pop()
         _, least_s, most_s = FAULTS[what]
         fault = Fault(what, round(at_s, 1), round(rng.uniform(least_s, most_s), 1))
         faults.append(fault)
         at_s += fault.for_s + rng.uniform(*PAUSES_S)
-    plan = Plan(seed, tuple(faults), (), tuple(round(rng.uniform(3.0, 15.0), 1) for _ in range(4)))
+    plan = Plan(seed, tuple(faults), (), tuple(round(rng.uniform(3.0, 15.0), 1) for _ in range(4)), lasts_s)
     callers, at_s = list[CallerPlan](), 0.0
     while at_s < plan.lasts_s:
         dialed, patience_s = rng.choice((VIP, VIP, MENU)), rng.choice((rng.uniform(1, 8), rng.uniform(20, 60)))
@@ -106,4 +107,4 @@ def drawn(seed: int, lasts_s: float, *, kinds: Collection[str] = tuple(FAULTS), 
         talk_s = round(rng.uniform(1.0, 20.0), 1)
         callers.append(CallerPlan(number, round(at_s, 2), dialed, round(patience_s, 1), talk_s))
         at_s += rng.expovariate(1 / calls_s)
-    return Plan(seed, plan.faults, tuple(callers), plan.agents_talk_s)
+    return replace(plan, callers=tuple(callers))

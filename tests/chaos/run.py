@@ -12,6 +12,7 @@ from tests.chaos.judge import Verdict, judged
 from tests.chaos.load import judge_load, load_for
 from tests.chaos.people import Desks, caller_of
 from tests.chaos.plan import FAULTS, Plan
+from tests.chaos.soak import Growth
 from tests.chaos.stage import Stage, staged
 from tests.kit.parts import AGENTS
 from tests.kit.phone import Phone
@@ -38,7 +39,11 @@ async def _played(plan: Plan, stage: Stage, trunk: Phone, desks: Desks) -> Verdi
     from_at = AnchoredClock().now()
     await stage.service.start()
     await desks.begin(stage.service)
-    background = [asyncio.create_task(work) for work in (stage.supervise(), desks.keep_at_work(stage.service))]
+    growth = Growth()
+    works = [stage.supervise(), desks.keep_at_work(stage.service)]
+    if not plan.faults:
+        works.append(growth.watch(stage.service))
+    background = [asyncio.create_task(work) for work in works]
     began_at = time.monotonic()
     callers = []
     try:
@@ -63,6 +68,8 @@ async def _played(plan: Plan, stage: Stage, trunk: Phone, desks: Desks) -> Verdi
     url = stage.service.environment["CALLCENTER_DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://", 1)
     verdict = await judged(stage, callers, desks, from_at, url)
     judge_load(counted, stage, verdict)
+    if not plan.faults:
+        growth.judge(verdict)
     return verdict
 
 

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.chaos.disks import mountable
+from tests.chaos.judge import Verdict
 from tests.chaos.plan import FAULTS, NEED_DISKS, drawn, playable
 from tests.chaos.run import run
+from tests.chaos.soak import Growth
 
 pytestmark = pytest.mark.integration
 
@@ -38,6 +40,15 @@ def test_the_selection_has_every_fault() -> None:
 def test_without_root_all_is_played_but_full_disks() -> None:
     assert set(playable(FAULTS, disks=False)) == {*FAULTS} - {*NEED_DISKS}
     assert playable(FAULTS, disks=True) == tuple(FAULTS)
+
+
+def test_what_grows_is_found() -> None:
+    calm, leaking = Verdict(), Verdict()
+    Growth(memory=[100 << 20] * 60, files=[40] * 60).judge(calm)
+    Growth(memory=[(100 + n) << 20 for n in range(60)], files=[40 + n for n in range(60)]).judge(leaking)
+    assert calm.findings == []
+    assert len(leaking.findings) == 1
+    assert drawn(1, 60.0, kinds=()).faults == ()
 
 
 def test_a_seed_draws_the_same_schedule_each_time() -> None:
