@@ -115,9 +115,10 @@ class Drift:
         """At a connect: find what was missed and make up for it; how many differences there were."""
         began_at = self._clock.now()
         found = await self.differences()
-        ended = await self._how_ended(found)
-        if ended:
-            found = await self.differences()
+        ended: Mapping[str, ChannelEnded] = {}
+        if gone(found, self._switchboard.contacts):
+            ended = await self._how_ended(found)
+            found = await self.differences()  # time has passed
         self.make_up(found, ended, left_behind)
         self._true_at = began_at
         return found.count
