@@ -121,6 +121,7 @@ async def test_a_recording_that_vanished_is_told_by_the_api_and_to_whoever_follo
     await service.log_in("agent01")
     call = trunk.call(VIP, caller=NOBODY, tone_hz=CALLER_HZ)
     await hear_each_other(call, await agent.next_call())
+    await service.until_written()
     (contact,) = (await service.request("GET", "/v1/contacts"))["items"]
     path, folder = f"/v1/contacts/{contact['contact_id']}", asterisk.companion.recordings_dir
     await until(lambda: any(folder.rglob(f"{contact['contact_id']}.r1.*")), "it is recorded")

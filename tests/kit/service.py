@@ -192,10 +192,20 @@ class Service:
 
     async def contacts(self) -> int:
         """How many contacts live, wrap-up included, and events that are not in the database yet."""
+        return await self._metric("callcenter_contacts{", "callcenter_journal_backlog_events ")
+
+    async def _metric(self, *names: str) -> int:
+        """The sum of the metrics whose lines begin so."""
         async with aiohttp.ClientSession() as session, session.get(self.url + "/metrics") as answer:
             lines = (await answer.text()).splitlines()
-        names = ("callcenter_contacts{", "callcenter_journal_backlog_events ")
         return sum(int(float(line.split()[-1])) for line in lines if line.startswith(names))
+
+    async def until_written(self, within_s: float = 10.0) -> None:
+        """Wait until all that happened is in the database."""
+        deadline = time.monotonic() + within_s
+        while (left := await self._metric("callcenter_journal_backlog_events ")) > 0:
+            assert time.monotonic() < deadline, f"{left} events are still on their way"
+            await asyncio.sleep(LOOK_S)
 
     async def until_over(self, within_s: float = 10.0) -> None:
         """Wait until every contact has ended, and all of it is in the database."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcenter.asterisk import witness
@@ -136,6 +136,7 @@ def test_an_account_that_is_written_a_moment_late_is_waited_for(
     assert asyncio.run(ask()) == {CALLER: ChannelEnded(AT + 5.0, "caller", 16)}
 
 
+@settings(deadline=None)  # the files of a busy machine
 @given(
     st.lists(st.integers(0, 2), max_size=40),
     st.sets(st.integers(0, 40), max_size=3),
