@@ -98,6 +98,7 @@ _KILLED: Final = (
 _OUTAGES: Final = f"{_INTEGRATION}test_outages.py::"
 _FLOWS: Final = f"{_INTEGRATION}test_flow_life.py::"
 _RESTART: Final = f"{_INTEGRATION}test_restart.py::"
+_WITNESS: Final = f"{_INTEGRATION}test_witness.py::"
 _SIM: Final = "tests/sim/test_sim.py::"
 
 PROMISES: Final = (
@@ -127,6 +128,11 @@ PROMISES: Final = (
         "a talk goes on without a gap > 100 ms",
         (_KILLED,),
         _killed("kills", "longest gap over {ends} kills {gap_max_ms} ms"),
+    ),
+    Promise(
+        "3",
+        "a call that ended while nobody heard it has its true end (± 1 s), cause and author",
+        (f"{_WITNESS}test_calls_that_ended_while_the_service_was_dead_have_their_true_end",),
     ),
     Promise(
         "4",
@@ -169,7 +175,11 @@ PROMISES: Final = (
     Promise(
         "9",
         "Asterisk dies: every contact is closed with the right end state ≤ 10 s after its return, agents are available",
-        (f"{_OUTAGES}test_every_contact_is_closed_and_agents_are_available_after_asterisk_is_killed", _CHAOS),
+        (
+            f"{_OUTAGES}test_every_contact_is_closed_and_agents_are_available_after_asterisk_is_killed",
+            f"{_WITNESS}test_asterisk_killed_closes_every_contact_as_lost_with_it_and_agents_are_available_again",
+            _CHAOS,
+        ),
         _outage(
             "asterisk_killed",
             "{kills} kills with 20 calls up: closed after {closed_max_s} s at the latest, agents available after "
