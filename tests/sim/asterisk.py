@@ -49,8 +49,13 @@ class Channel:
 
     @property
     def is_leg(self) -> bool:
-        """Whether our service dialed it."""
+        """Whether it is an agent's, whom our service dialed."""
         return ".o" in self.channel_id
+
+    @property
+    def is_called(self) -> bool:
+        """Whether it is that of a customer, whom our service dialed."""
+        return ".c" in self.channel_id
 
     @property
     def heard(self) -> bool:
@@ -90,6 +95,7 @@ class Asterisk:
         self.hear: Callable[[ari.Event], None] | None = None
         self.phone_news: Callable[[str, bool], None] = lambda _desk, _there: None
         self.ring: Callable[[Channel, str], None]
+        self.ring_customer: Callable[[Channel, str], None]
         self.lapsed: Callable[[Channel], None] = lambda _channel: None
         self.ended: list[Channel] = []
         self.voicemails = 0
@@ -163,7 +169,10 @@ class Asterisk:
     def _lapsed(self, channel: Channel) -> None:
         if channel.in_stasis:
             self.lapsed(channel)
-            self.leave(channel, "fallback")
+            if channel.is_called and channel.dialplan is None:
+                self.hang_up(channel, "lease")  # it has no dialplan to go on with
+            else:
+                self.leave(channel, "fallback")
 
     def leave(self, channel: Channel, to: str) -> None:
         """Out of our application."""
@@ -172,6 +181,8 @@ class Asterisk:
         self._say(ari.StasisEnd(**_BASE, channel=self.seen(channel)))
         if channel.left is not None and not channel.left.done():
             channel.left.set_result(to)
+        elif channel.is_called and to and channel.dialplan is None:
+            channel.dialplan = self.loop.create_task(self._go_on(channel, to))
 
     # --- legs ------------------------------------------------------------------------------------------------------
 
@@ -179,7 +190,7 @@ class Asterisk:
         """Dial a desk."""
         if channel_id in self.channels:
             raise Refusal(409, "Channel with given unique ID already exists")
-        if originator not in self.channels:
+        if originator and originator not in self.channels:
             raise Refusal(400, "Invalid originator channel")
         if desk not in self.registered:
             raise Refusal(500, "Allocation failed")
@@ -192,6 +203,19 @@ class Asterisk:
         channel.lease.cancel()
         channel.lease = self.loop.call_later(timeout_s, self._no_answer, channel)
         self.ring(channel, desk)
+
+    def originate_out(
+        self, channel_id: str, number: str, args: str, timeout_s: float, variables: dict[str, str]
+    ) -> None:
+        """Dial a customer by the trunk."""
+        if channel_id in self.channels:
+            raise Refusal(409, "Channel with given unique ID already exists")
+        channel = Channel(channel_id, f"PJSIP/trunk-{channel_id}", number, state="Down", args=tuple(args.split(",")))
+        channel.variables, channel.dialed = dict(variables), variables["CC_DIALED"]
+        self.channels[channel_id] = channel
+        self._dial(channel, "")
+        channel.lease = self.loop.call_later(timeout_s, self._no_answer, channel)
+        self.ring_customer(channel, variables["CC_CUSTOMER"])
 
     def _no_answer(self, channel: Channel) -> None:
         if channel.state != "Up":
@@ -239,14 +263,14 @@ class Asterisk:
         request = ari.ChannelHangupRequest(
             **_BASE, channel=self.seen(channel), soft=soft or None, cause=32 if soft else None if cause == 16 else cause
         )
-        if channel.in_stasis or channel.is_leg:
+        if channel.in_stasis or channel.is_leg or channel.is_called:
             self._say(request)
         if channel.in_stasis:
             self.leave(channel, "")
         self._unplug(channel)
         self.set_lease(channel, 0.0)
         del self.channels[channel.channel_id]
-        if channel.is_leg:
+        if channel.is_leg or channel.is_called:
             seen = self.seen(channel)
             self._say(ari.ChannelDestroyed(**_BASE, channel=seen, cause=cause, cause_txt="", tech_cause=sip))
         if channel.dialplan is not None and channel.dialplan is not asyncio.current_task():
@@ -383,7 +407,11 @@ class Asterisk:
     def seen(self, channel: Channel) -> ari.Channel:
         """The channel as ARI shows it."""
         data = ",".join((APP, *channel.args))
-        place = ("Stasis", data) if channel.in_stasis else ("AppDial2" if channel.is_leg else "MusicOnHold", "")
+        place = (
+            ("Stasis", data)
+            if channel.in_stasis
+            else ("AppDial2" if channel.is_leg or channel.is_called else "MusicOnHold", "")
+        )
         return ari.Channel(
             accountcode="",
             caller=ari.CallerID(name="", number=channel.number),

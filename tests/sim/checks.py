@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from callcenter.contact.model import Phase
+from callcenter.contact.model import Contact, Phase
 from callcenter.db.projections import Fold, body_of
 from callcenter.db.stored import Stored
 from callcenter.ports import Entry
@@ -29,6 +29,8 @@ PATIENT_S = 1.0
 """Messages that are later than this by both ways let a request time out."""
 FORGIVEN_S = 12.0
 """So long after a trouble nothing is held against the service: a lost link is found after 6 s."""
+
+_WAITING = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CALLBACK})
 
 
 class Watch:
@@ -105,11 +107,10 @@ class Watch:
         contacts = {contact.contact_id: contact for contact in center.switchboard.contacts}
         differences: list[str] = []
         queued = {view.entered.contact_id: view for queue in snapshot.queues for view in queue.waiting}
-        waiting = {Phase.QUEUED, Phase.CONNECTING}
         differences += [
             f"{contact.contact_id} is {contact.phase}, the floor thinks otherwise"
             for contact in contacts.values()
-            if (contact.phase in waiting) is not (contact.contact_id in queued)
+            if _waits(contact) is not (contact.contact_id in queued)
         ]
         for contact_id, view in queued.items():
             known = contacts.get(contact_id)
@@ -120,9 +121,7 @@ class Watch:
             elif {offer.offer_id for offer in view.offers} != {offer.offer_id for offer in known.offers}:
                 differences.append(f"{contact_id} and the floor differ over its offers")
         for agent in snapshot.agents:
-            talks = [
-                c.contact_id for c in contacts.values() if c.talk is not None and c.talk.agent_id == agent.agent_id
-            ]
+            talks = [c.contact_id for c in contacts.values() if c.busy_agent == agent.agent_id]
             if len(talks) > 1:
                 self._world.tell("an agent has several contacts", f"{agent.agent_id}: {talks}")
             if talks != [agent.contact_id] * (agent.activity is Activity.TALKING):
@@ -309,15 +308,22 @@ class Judge:
     def _nobody_dropped(self) -> None:
         """We hang up on a caller only after their agent did, or at the end of a way out."""
         ends: dict[str, list[Any]] = defaultdict(list)
+        promised: set[str] = set()
         for stream, events in self._streams.items():
             if stream.startswith("contact/") and events[-1].entry.type == "contact.ended":
-                ends[_body(events[0])["channel_id"]].append(_body(events[-1]))
+                channel_id = _body(events[0])["channel_id"]
+                ends[channel_id].append(_body(events[-1]))
+                ends[stream.removeprefix("contact/")].append(_body(events[-1]))
+                if any(event.entry.type == "callback.promised" for event in events):
+                    promised.add(channel_id)
         for channel in self._world.asterisk.ended:
-            if channel.is_leg or channel.hung_up_by != "service":
+            if channel.is_leg or channel.hung_up_by != "service" or channel.channel_id in promised:
                 continue
+            if channel.is_called and channel.state != "Up":
+                continue  # an attempt given up
             allowed = [
                 end
-                for end in ends[channel.channel_id]
+                for end in ends[channel.channel_id.partition(".c")[0] if channel.is_called else channel.channel_id]
                 if end["ended_by"] in {"agent", "unknown"} or end["end_state"] in {"closed", "blocked"}
             ]
             if not allowed:
@@ -349,6 +355,12 @@ class Judge:
 
     def _all_channels(self) -> list[Channel]:
         return [*self._world.asterisk.ended, *self._world.asterisk.channels.values()]
+
+
+def _waits(contact: Contact) -> bool:
+    """Whether the floor is to know of the contact: it waits, or is called back before an agent is asked."""
+    asked = contact.callback is not None and contact.callback.agent_id is not None
+    return contact.phase in _WAITING or (contact.phase is Phase.DIALING and not asked)
 
 
 def _body(event: Stored) -> dict[str, Any]:

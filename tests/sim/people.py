@@ -21,7 +21,7 @@ class Caller:
         self.channel: Channel | None = None
         self.done = False
         self.unserved = False
-        self._asterisk = asterisk
+        self.asterisk = self._asterisk = asterisk
         self._timers: list[asyncio.TimerHandle] = []
         self._talked = False
         asterisk.loop.call_at(plan.at, self._call)
@@ -66,6 +66,54 @@ class Caller:
             self._later(self.plan.talk_s if self.plan.hangs_up else 300.0, self._end_talk)
         elif self._talked and not together(channel):
             self._later(LONELY_S, self._give_up)
+
+
+class Customer:
+    """Who is called back, at the number that they had called from."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.plan = caller.plan
+        self.rung = 0
+        self._asterisk = caller.asterisk
+        self._talked = False
+
+    def ring(self, channel: Channel) -> None:
+        """Their phone rings."""
+        does, after_s = self.plan.called[self.rung % len(self.plan.called)]
+        self.rung += 1
+        self._talked = False
+        channel.told.append(self._changed)
+        loop = self._asterisk.loop
+        loop.call_later(0.05, self._asterisk.ringing, channel)
+        if does == "answer":
+            loop.call_later(after_s, self._pick_up, channel)
+        elif does == "busy":
+            loop.call_later(0.1, self._refuse, channel)
+
+    def _refuse(self, channel: Channel) -> None:
+        if channel.alive and channel.state != "Up":
+            self._asterisk.hang_up(channel, "caller", cause=17, sip=486)
+
+    def _pick_up(self, channel: Channel) -> None:
+        self._asterisk.answered(channel)
+        if channel.alive:
+            self._asterisk.loop.call_later(self.plan.patience_s, self._leave_if_alone, channel)
+
+    def _changed(self, channel: Channel) -> None:
+        loop = self._asterisk.loop
+        if channel.alive and together(channel) and not self._talked:
+            self._talked = True
+            loop.call_later(self.plan.talk_s if self.plan.hangs_up else 300.0, self._hang_up, channel)
+        elif channel.alive and self._talked and not together(channel):
+            loop.call_later(LONELY_S, self._leave_if_alone, channel)
+
+    def _leave_if_alone(self, channel: Channel) -> None:
+        if not together(channel):
+            self._hang_up(channel)
+
+    def _hang_up(self, channel: Channel) -> None:
+        if channel.alive:
+            self._asterisk.hang_up(channel, "caller")
 
 
 class Desk:

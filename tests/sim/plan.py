@@ -13,7 +13,10 @@ SAFETY_S = 150.0
 
 @dataclass(frozen=True, slots=True)
 class CallerPlan:
-    """A caller: when they call and whom, how long they wait, which keys they press when, how long they would talk."""
+    """A caller: when they call and whom, how long they wait, which keys they press when, how long they would talk.
+
+    `called` is what they do each time that we call them back, (what, after how long): answer, busy, ignore.
+    """
 
     name: str
     at: float
@@ -23,6 +26,7 @@ class CallerPlan:
     keys: tuple[tuple[float, str], ...]
     talk_s: float
     hangs_up: bool
+    called: tuple[tuple[str, float], ...] = (("answer", 3.0),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,14 @@ def long_wait(*faults: Fault) -> Plan:
     return Plan(0, (caller,), (agent,), faults, Odds())
 
 
+def called_back(*faults: Fault) -> Plan:
+    """A caller whom a queue promises a call after 30 s, and who is called once the only agent's phone is plugged in."""
+    caller = CallerPlan("caller", 2.0, "0910000001", "0800000100", 140.0, ((5.0, "1"),), 20.0, hangs_up=True)
+    chooses = ((0.6, "unplug"), (60.0, "plug"), (61.0, "available"))
+    agent = AgentPlan("agent01", (("answer", 1.0),), chooses, 8.0, holds=False)
+    return Plan(0, (caller,), (agent,), faults, Odds())
+
+
 def _caller(rng: random.Random, n: int) -> CallerPlan:
     keys = sorted((rng.uniform(0.5, 20.0), rng.choice("0123459*#")) for _ in range(rng.choice((0, 1, 1, 2, 3))))
     return CallerPlan(
@@ -130,7 +142,13 @@ def _caller(rng: random.Random, n: int) -> CallerPlan:
         keys=tuple((round(at, 3), key) for at, key in keys),
         talk_s=round(rng.expovariate(1 / 25.0), 3),
         hangs_up=rng.random() < 0.5,
+        called=_called(random.Random(f"called/{n}/{rng.random()}")),
     )
+
+
+def _called(rng: random.Random) -> tuple[tuple[str, float], ...]:
+    whats = rng.choices(("answer", "busy", "ignore"), (6, 1, 1), k=3)
+    return tuple((what, round(rng.uniform(0.5, 12.0), 3)) for what in whats)
 
 
 def _agent(rng: random.Random, agent_id: str) -> AgentPlan:

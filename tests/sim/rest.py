@@ -115,8 +115,13 @@ class Rest:
         assert isinstance(variables, dict)
         desk = query["endpoint"].removeprefix("PJSIP/")
         timeout_s = float(query["timeout"])
+        if "CC_CUSTOMER" in variables:
+            self._asterisk.originate_out(
+                channel_id, desk.removesuffix("@trunk"), query["appArgs"], timeout_s, variables
+            )
+            return self._asterisk.seen(self._asterisk.channels[channel_id])
         contact = str(variables["CC_CONTACT"])
-        self._asterisk.originate(channel_id, desk, query["originator"], query["appArgs"], timeout_s, contact)
+        self._asterisk.originate(channel_id, desk, query.get("originator", ""), query["appArgs"], timeout_s, contact)
         return self._asterisk.seen(self._asterisk.channels[channel_id])
 
     def _playback(self, playback_id: str) -> ari.Playback:

@@ -30,7 +30,7 @@ from tests.sim.disk import Disk, SimJournal, SimThread
 from tests.sim.line import Line, SimAmi, SimAri, SimLink
 from tests.sim.loop import EPOCH, Process, VirtualLoop, running_process
 
-ACCESS = Access("http://model/ari", "u", "p", "model", 0, "u", "p", "sounds")
+ACCESS = Access("http://model/ari", "u", "p", "model", 0, "u", "p", "sounds", trunk="PJSIP/{number}@trunk")
 
 
 class SimClock:

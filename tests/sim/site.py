@@ -13,10 +13,14 @@ DEMO = Path(__file__).resolve().parents[2] / "callcenter" / "config" / "demo_sit
 
 NEVER_RECORDED = "activities"
 _MORE = {
-    "[product]\n": "[product]\nring_several = 2\n",
+    "[product]\n": '[product]\nring_several = 2\ncallback = { mode = "customer_first", KEPT, key = "5" }\n'
+    'exit = { to = "callback", after_s = 30 }\n',
     "[orders]\n": '[orders]\nexit = { to = "voicemail", after_s = 45 }\n',
-    "[activities]\n": '[activities]\nrecording = "never"\n',
+    "[activities]\n": '[activities]\nrecording = "never"\ncallback = { KEPT }\nexit = { to = "callback", after_s = 20 }'
+    "\n",
 }
+_KEPT = "attempts_max = 2, retry_s = 15, expires_s = 150, dial_s = 5"
+_CALLS = '[dial_out]\nallow = ["+886"]\ncaller_id = "0800000100"\nring_s = 20\n'
 
 
 @functools.cache
@@ -32,8 +36,11 @@ def sim_site() -> Site:
     text = queues.read_text()
     for head, longer in _MORE.items():
         assert head in text
-        text = text.replace(head, longer)
+        text = text.replace(head, longer.replace("KEPT", _KEPT))
     queues.write_text(text)
+    whole = folder / "site.toml"
+    prompts = 'callback_prompts = ["goodbye"]\ncalled_back_prompts = ["welcome"]\n'
+    whole.write_text(f"{prompts}{whole.read_text()}\n{_CALLS}")
     return load_site(folder)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim.loop import Deadlock, Process, VirtualLoop
 from tests.sim.mutants import MUTANTS, caught
-from tests.sim.plan import Fault, Odds, Plan, drawn, long_wait, one_call, shrunk
+from tests.sim.plan import Fault, Odds, Plan, called_back, drawn, long_wait, one_call, shrunk
 from tests.sim.world import run
 
 SEEDS = 200
@@ -24,17 +24,25 @@ def test_no_caller_no_event_and_no_place_is_lost_whatever_happens(portion: int) 
         assert run(drawn(seed)).findings == [], f"seed {seed}: make sim SEEDS=1 FROM={seed} shrinks it"
 
 
+def test_a_caller_is_called_back_and_talks() -> None:
+    result = run(called_back())
+    assert result.findings == []
+    for once in ("callback.promised", "callback.dialed", "callback.answered", "talk.started"):
+        assert result.types[once] == 1, once
+
+
+@pytest.mark.parametrize("plan", [one_call, called_back])
 @pytest.mark.parametrize("what", ["kill_commit", "kill_committed", "kill_request", "kill_requested"])
-def test_a_call_survives_a_kill_between_any_two_writes(what: str) -> None:
+def test_a_call_survives_a_kill_between_any_two_writes(what: str, plan: Callable[..., Plan]) -> None:
     for number in itertools.count(1):
-        result = run(one_call(Fault(what, float(number), 0.3)))
+        result = run(plan(Fault(what, float(number), 0.3)))
         assert result.findings == [], f"{what} {number}"
         if result.lives == 1:
             break  # the call has fewer of them
     assert number > 10
 
 
-@pytest.mark.parametrize("plan", [one_call, long_wait])
+@pytest.mark.parametrize("plan", [one_call, long_wait, called_back])
 @pytest.mark.parametrize("what", ["lose_event", "refuse"])
 def test_no_single_event_and_no_single_answer_is_needed(plan: Callable[..., Plan], what: str) -> None:
     for number in range(1, SINGLE_MAX + 1):

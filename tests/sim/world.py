@@ -7,6 +7,7 @@ import random
 import shutil
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.sim.asterisk import LEASE_S, Asterisk, Channel
 from tests.sim.disk import Disk
 from tests.sim.line import Line
 from tests.sim.loop import Deadlock, VirtualLoop
-from tests.sim.people import Caller, Desk
+from tests.sim.people import Caller, Customer, Desk
 from tests.sim.plan import SAFETY_S, Fault, Odds, Plan
 from tests.sim.service import Service, in_place
 from tests.sim.site import sim_site
@@ -38,6 +39,7 @@ class Result:
     findings: list[str] = field(default_factory=list)
     digest: str = ""
     contacts: int = 0
+    types: Counter[str] = field(default_factory=Counter)
     events: int = 0
     lives: int = 0
     ended_at: float = 0.0
@@ -59,8 +61,10 @@ class World:
         self.service = Service(self.line, self.disk, site, plan.seed, self.tell)
         self.desks = {agent.agent_id: Desk(agent, self.asterisk, self.service) for agent in plan.agents}
         self.callers = [Caller(caller, self.asterisk) for caller in plan.callers]
+        self.customers = {f"+886{one.plan.number[1:]}": Customer(one) for one in self.callers if one.plan.number}
         self.watch = checks.Watch(self)
         self.asterisk.ring = self._ring
+        self.asterisk.ring_customer = self._ring_customer
         self.asterisk.lapsed = self._lapsed
         self.line.on_request = self._requested
         self.line.lose = frozenset(fault.at for fault in plan.faults if fault.what == "lose_event")
@@ -123,6 +127,9 @@ class World:
 
     def _ring(self, channel: Channel, desk: str) -> None:
         self.desks[desk].ring(channel)
+
+    def _ring_customer(self, channel: Channel, number: str) -> None:
+        self.customers[number].ring(channel)
 
     def _lapsed(self, channel: Channel) -> None:
         if self.service.up is not None and self.loop.time() - self.line.troubled_at > 2 * LEASE_S:
@@ -244,6 +251,7 @@ def _run(plan: Plan, folder: Path) -> Result:
     result.digest = _digest(story)
     result.contacts = sum(event.entry.type == "contact.started" for event in story)
     result.events = len(story)
+    result.types = Counter(event.entry.type for event in story)
     result.lives = world.service.lives
     result.ended_at = loop.time()
     return result
