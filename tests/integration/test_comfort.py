@@ -92,6 +92,7 @@ async def test_who_waits_is_told_place_and_wait_again_and_again_with_music_betwe
         await hears_only(waiting, AGENT_HZ)
         await waiting.hang_up()
         await hotline.nothing_left()
+        await hotline.written()
         story = await hotline.whole_story(contact.contact_id)
     told = [data(event) for event in story if event.type == "queue.told"]
     assert len(told) >= 2
