@@ -16,9 +16,9 @@ from callcenter.contact.draft import Draft
 
 
 def due(draft: Draft, _: sig.TimerDue) -> None:
-    """It is time to tell the caller how they stand."""
+    """It is time to tell the caller how they stand; or a timer of the flow they left fires late, as a prompt sounds."""
     comfort = queue_steps.comfort_of(draft)
-    if comfort is None:
+    if comfort is None or not draft.contact.music_on:
         return
     draft.become(timer_at=draft.now + comfort.every_s)  # if there is nothing to tell now
     if comfort.foretells:
@@ -30,7 +30,7 @@ def due(draft: Draft, _: sig.TimerDue) -> None:
 def leave_out(draft: Draft, _: sig.TimerDue) -> None:
     """An agent's phone rings: the next time, if they do not answer."""
     comfort = queue_steps.comfort_of(draft)
-    if comfort is not None:
+    if comfort is not None and draft.contact.music_on:
         draft.become(timer_at=draft.now + comfort.every_s)
 
 

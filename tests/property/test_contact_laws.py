@@ -298,9 +298,11 @@ def test_what_was_waited_in_each_queue_adds_up_to_the_wait(history: History) -> 
 @given(histories)
 def test_no_resource_id_is_used_twice_for_a_bridge_a_playback_or_a_recording(history: History) -> None:
     asked = [command for step in history.made for command in step.commands]
-    for kind, name in ((ask.Join, "bridge_id"), (ask.Say, "playback_id"), (ask.StartRecording, "recording_id")):
+    for kind, name in ((ask.Say, "playback_id"), (ask.StartRecording, "recording_id")):
         ids = [getattr(command, name) for command in asked if isinstance(command, kind)]
         assert len(ids) == len(set(ids))
+    joined = {(command.bridge_id, command.channel_ids) for command in asked if isinstance(command, ask.Join)}
+    assert len(joined) == len({bridge_id for bridge_id, _ in joined}), "the same two may be joined again"
 
 
 @given(histories)

@@ -63,6 +63,13 @@ def test_they_are_told_place_wait_a_message_and_the_key_in_place_of_the_music() 
     assert (step.contact.timer_at, over.contact.timer_at) == (None, 160.0)
 
 
+def test_a_timer_that_fires_late_while_a_prompt_is_said_tells_nothing() -> None:
+    step = made(DUE, plan=with_comfort(announcement=("welcome",)))
+    assert (step.commands, step.contact.timer_at) == ((), None)
+    rings = made(*RINGING, DUE, plan=with_comfort(announcement=("welcome",)))
+    assert (rings.commands, rings.contact.timer_at) == ((), None)
+
+
 def test_messages_come_in_turn() -> None:
     first = made(DUE, TOLD, sig.PromptEnded(f"{ID}.p1"))
     again = made(DUE, TOLD, sig.PromptEnded(f"{ID}.p1"), DUE, TOLD)
