@@ -13,8 +13,9 @@ another (`world`): an Ask goes out, Answered comes back or the timer takes the n
 ways is one by key. So it waits for a bounded time, once a visit, and nothing of the proof changes.
 """
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from ivr import asking, options, outside, slots, world
 from ivr.model import (
@@ -118,10 +119,9 @@ def step(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -> 
     current = _current(flow, cursor)
     if current is None:
         again = enter(flow, facts, now)
-        return again._replace(
-            cursor=replace(again.cursor, consent=cursor.consent),
-            notes=(Note("flow_restarted", cursor.node, {"version": flow.version}), *again.notes),
-        )
+        restarted = Note("flow_restarted", cursor.node, {"version": flow.version})
+        kept = replace(again.cursor, consent=cursor.consent)
+        return replace(again, cursor=kept, notes=(restarted, *again.notes))
     node = current.nodes[cursor.node]
     walk = Walk(flow, current, cursor, facts, now)
     to: NodeId | None = None

@@ -1,9 +1,13 @@
-"""The interpreter's words: what it is told, what it asks for, what it wants remembered. Values that never change."""
+"""The interpreter's words: what it is told, what it asks for, what it wants remembered. Values that never change.
+
+What every turn makes anew is a Struct: it is made in a third of the time of a dataclass or a named tuple.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from ivr.calendar import Calendar
 from ivr.expression import Value
@@ -70,8 +74,7 @@ Input = Digit | PromptEnded | TimeIsUp | Answered
 # Actions
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(Struct, frozen=True):
     """Say these prompts in this order. At most one `Say` is being heard at a time."""
 
     prompts: tuple[PromptId, ...]
@@ -199,7 +202,7 @@ Action = Say | StopSaying | StartMusic | StopMusic | Ask | Dial | AskSlots | Boo
 # Notes: facts to remember
 
 
-class Note(NamedTuple):
+class Note(Struct, frozen=True):
     """One fact of the visit: `what` happened at `node`, with its details.
 
     node_entered {by}, the way that was taken (a path in the node before; start, agent) · keyed {digits} ·
@@ -274,8 +277,7 @@ class Call:
     variables: Mapping[str, Value]
 
 
-@dataclass(slots=True)
-class Cursor:
+class Cursor(Struct):
     """Where a caller is in a flow: all that must be remembered between two inputs.
 
     `flow` and `version` are those of the flow the visit began with; `calls` leads from there to the innermost
@@ -289,8 +291,7 @@ class Cursor:
     callback that are being offered, each with its end, `slot` the one that is being booked. `order` is
     that of a menu's options for this customer, each by its number from 0.
 
-    Nobody changes one. It is not frozen because every turn makes one, and Python takes six times as long over a frozen
-    one; that was a third of a turn.
+    Nobody changes one.
     """
 
     flow: FlowId
@@ -302,7 +303,7 @@ class Cursor:
     ahead: str = ""
     keyed: int = 0
     timer_at: float | None = None
-    variables: Mapping[str, Value] = field(default_factory=dict)
+    variables: Mapping[str, Value] = {}
     calls: tuple[Call, ...] = ()
     collected: str = ""
     question: int = 0
@@ -318,7 +319,7 @@ class Cursor:
     order: tuple[int, ...] = ()
 
 
-class Turn(NamedTuple):
+class Turn(Struct, frozen=True):
     """The outcome of one input: the new cursor, what to do in order, what to remember, and the exit."""
 
     cursor: Cursor

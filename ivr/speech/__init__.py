@@ -4,6 +4,7 @@ A language is a module with a `SPEAKER`; a further one is written beside and nam
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ivr.expression import Value
 from ivr.prompts import Language, PromptId
@@ -20,6 +21,7 @@ def speaker(language: Language) -> Speaker | None:
     return SPEAKERS.get(language) or SPEAKERS.get(language.partition("-")[0])
 
 
+@lru_cache(maxsize=4_096, typed=True)  # callers hear the same dates and sums again and again; typed: 1 is not True
 def say(language: Language, style: Style, value: Value | None) -> tuple[PromptId, ...]:
     """The prompts that say the value; none where it is unset, has no such style or the language has no rules."""
     rules = speaker(language)
