@@ -46,8 +46,8 @@ class ContactSession:
     """Runs the contact machine for one contact.
 
     A bug in the machine fails this contact alone: it is recorded, and its caller goes to the fallback dialplan.
-    `line` is told the contact's id each time it takes a trunk (True) or frees it, `forget` the contact as it ends;
-    `held_back` knows why its customer may not be called just now (None: they may).
+    `line` is told the contact's id and how many trunks it takes, each time that changes, `forget` the contact as it
+    ends; `held_back` knows why nobody may be called for it just now (None: they may).
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class ContactSession:
         telephony: Telephony,
         tell_floor: Callable[[ask.FloorCommand], None],
         ask_world: Callable[[ask.AskWorld], None],
-        line: Callable[[str, bool], None],
+        line: Callable[[str, int], None],
         forget: Callable[[Contact], None],
         held_back: Callable[[Contact], str | None],
     ) -> None:
@@ -160,16 +160,16 @@ class ContactSession:
         return _Taken(fail(self.contact, why, self._plan, now), now, cause)
 
     def _plan_now(self) -> Plan:
-        """The plan, and for who was promised a call, whether they may be called just now."""
-        if self.contact.callback is None:
-            return self._plan
-        return replace(self._plan, held_back=self._held_back(self.contact))
+        """The plan, and for who was promised a call, or is in a flow that may make one, why none may be made now."""
+        may_dial = self.contact.callback is not None or self.contact.phase is Phase.IVR
+        why = self._held_back(self.contact) if may_dial else None
+        return self._plan if why is None else replace(self._plan, held_back=why)
 
     def _take(self, taken: _Taken, entries: list[Entry], commands: list[_Outward]) -> None:
         step = taken.step
         first_seq = step.contact.seq - len(step.events) + 1
-        if self.contact.on_a_trunk is not step.contact.on_a_trunk:
-            self._line(step.contact.contact_id, step.contact.on_a_trunk)
+        if self.contact.trunks_taken != step.contact.trunks_taken:
+            self._line(step.contact.contact_id, step.contact.trunks_taken)
         self.contact = step.contact
         entries.extend(
             entry_of(self.contact, seq, event, taken.at, self._plan.site, taken.cause)

@@ -81,7 +81,7 @@ class Switchboard:
         self._sessions: dict[str, ContactSession] = {}
         self._inbound: dict[str, str] = {}  # the caller's channel → contact
         self._channels: dict[str, str] = {}  # and back, for a contact forgets the channel that left it
-        self._on_the_line: set[str] = set()  # contacts that take a trunk
+        self._on_the_line: dict[str, int] = {}  # contacts that take a trunk, or two
         self._held: tuple[int, ...] = ()  # tiers whose customers are not called just now
         self._refused: deque[str] = deque(maxlen=_REFUSED_MAX)  # channels
         self.strays = 0
@@ -93,8 +93,8 @@ class Switchboard:
 
     @property
     def trunks_in_use(self) -> int:
-        """How many callers are on the line or are being called."""
-        return len(self._on_the_line)
+        """How many callers are on the line or are being called, and how many phones outside are."""
+        return sum(self._on_the_line.values())
 
     def reconfigure(self, site: Site) -> None:
         """The site changed: from now on it holds for who arrives, and for live contacts as far as they fit into it."""
@@ -129,7 +129,9 @@ class Switchboard:
             customer=customer,
             refused=self._why_refused(caller, customer),
         )
-        step = arrive(arrival, self._plan, now)
+        tier = customer.value_tier if customer else self._site.default_value_tier
+        held_back = self._why_no_call(tier, self.trunks_in_use + 1)  # the flow may begin with a call
+        step = arrive(arrival, replace(self._plan, held_back=held_back) if held_back else self._plan, now)
         session = self._open(step.contact)
         if arrival.refused is None:
             self._keep(session, arrival.contact_id, caller.channel_id)
@@ -215,12 +217,12 @@ class Switchboard:
         plan = contact_plan(site)
         return plan if self._dials_out else replace(plan, dial_out=None)
 
-    def _line(self, contact_id: str, taken: bool) -> None:
-        """A contact takes a trunk, or frees the one it had."""
+    def _line(self, contact_id: str, taken: int) -> None:
+        """A contact takes so many trunks from now on."""
         if taken:
-            self._on_the_line.add(contact_id)
+            self._on_the_line[contact_id] = taken
         else:
-            self._on_the_line.discard(contact_id)
+            self._on_the_line.pop(contact_id, None)
         self._look_at_trunks()
 
     def _look_at_trunks(self) -> None:
@@ -232,11 +234,15 @@ class Switchboard:
             self._tell_floor(ask.HoldDials(held))
 
     def _why_held_back(self, contact: Contact) -> str | None:
-        """Why this contact's customer may not be called just now; None if they may."""
+        """Why nobody may be called for this contact just now; None if they may."""
+        return self._why_no_call(contact.value_tier, self.trunks_in_use)
+
+    def _why_no_call(self, value_tier: str, in_use: int) -> str | None:
+        """Why we make no call for somebody of this tier while so many trunks are in use; None if we do."""
         site = self._site
         if site.trunks is None:
             return None
-        admission = admit_dial(site.trunks - self.trunks_in_use, site.policy.tier(site.tier_rank(contact.value_tier)))
+        admission = admit_dial(site.trunks - in_use, site.policy.tier(site.tier_rank(value_tier)))
         return None if admission.accepted else admission.why
 
     def _why_refused(self, caller: CallerAtTheDoor, customer: CustomerCard | None) -> str | None:
@@ -255,9 +261,8 @@ class Switchboard:
 
     def _keep(self, session: ContactSession, contact_id: str, channel_id: str) -> None:
         self._sessions[contact_id] = session
-        if session.contact.on_a_trunk:
-            self._on_the_line.add(contact_id)
-            self._look_at_trunks()
+        if session.contact.trunks_taken:
+            self._line(contact_id, session.contact.trunks_taken)
         self._channels[contact_id] = channel_id
         self._inbound[channel_id] = contact_id
 
@@ -265,8 +270,7 @@ class Switchboard:
         if contact.customer is not None and contact.agent_id is not None:
             self._customers.served(contact.customer.customer_id, contact.agent_id)
         del self._sessions[contact.contact_id]
-        self._on_the_line.discard(contact.contact_id)
-        self._look_at_trunks()
+        self._line(contact.contact_id, 0)
         channel_id = self._channels.pop(contact.contact_id)
         if self._inbound.get(channel_id) == contact.contact_id:
             del self._inbound[channel_id]

@@ -166,6 +166,11 @@ class Contact:
         return self.channel_id != "" or (self.callback is not None and self.callback.leg_id is not None)
 
     @property
+    def trunks_taken(self) -> int:
+        """How many trunks the contact takes: the caller's, or that of our call to them, and a phone outside's."""
+        return int(self.on_a_trunk) + (self.outside is not None)
+
+    @property
     def busy_agent(self) -> str | None:
         """The agent who talks with the customer, or waits for them to pick up."""
         if self.talk is not None:

@@ -18,7 +18,7 @@ class TransferDialed(Body):
 
 @dataclass(frozen=True, slots=True)
 class TransferRefused(Body):
-    """The number may not be dialed, because (`why`) of no_number, no_dial_out or not_allowed."""
+    """The number may not be dialed, because (`why`) of no_number, no_dial_out, not_allowed or (just now) no_trunk."""
 
     type: ClassVar[str] = "transfer.refused"
     number: str

@@ -29,6 +29,9 @@ def dial(draft: Draft, action: ivr.Dial) -> ivr.Answered | None:
         why = why or "no_dial_out"
         draft.remember(ev.TransferRefused(action.number, why))
         return ivr.Answered(action.request, "failed", why=why)
+    if draft.plan.held_back is not None:
+        draft.remember(ev.TransferRefused(action.number, "no_trunk"))
+        return ivr.Answered(action.request, "failed", why="no_trunk")
     dials_made = contact.dials_made + 1
     leg_id = f"{contact.contact_id}.x{dials_made}"
     shown = policy.caller_id or contact.hotline

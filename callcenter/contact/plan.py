@@ -59,7 +59,7 @@ class Plan:
     contact requires what they and the queue say and, besides, the skill named like the language it is served in.
     `closed_prompts` are said to a caller whom a queue does not serve, `callback_prompts` to one who will be called
     back, `called_back_prompts` to one who was called and waits for an agent; without any there is silence. `dial_out`
-    None: nobody is called; `held_back`: why this contact's customer is not called just now. `zone` is the site's clock.
+    None: nobody is called; `held_back`: why nobody is called for this contact just now. `zone` is the site's clock.
     """
 
     site: str

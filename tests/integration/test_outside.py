@@ -154,6 +154,29 @@ async def test_what_may_not_be_dialed_never_rings(
     assert len(trunk.calls) == 1, "only the caller's own call"
 
 
+async def test_a_phone_outside_takes_a_trunk_of_its_own_and_never_one_that_is_kept_for_others(
+    var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone
+) -> None:
+    """The demo keeps four for better tiers: of six, the caller has one and the phone another; of five it gets none."""
+    trunk.behaviour = RingForEver()
+    async with branching(var, asterisk, database_url, trunk, replace(site(), trunks=6)) as hotline:
+        call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
+        office = await trunk.next_call()
+        assert hotline.center.switchboard.trunks_in_use == 2
+        await call.hang_up()
+        await office.ended()
+        await hotline.nothing_left()
+        assert hotline.center.switchboard.trunks_in_use == 0
+        hotline.center.switchboard.reconfigure(replace(site(), trunks=5))
+        call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
+        await hotline.until_phase(Phase.QUEUED)
+        await call.hang_up()
+        await hotline.nothing_left()
+        story = (await hotline.stories())[-1]
+    assert data(one(story, "transfer.refused")) == {"number": OFFICE, "why": "no_trunk"}
+    assert len(trunk.calls) == 3, "two callers' own calls, and the phone outside once"
+
+
 async def test_an_extension_of_the_house_is_dialed_as_it_is(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone
 ) -> None:

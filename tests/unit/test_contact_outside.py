@@ -95,6 +95,7 @@ def test_a_phone_of_which_nobody_tells_is_let_go_in_time() -> None:
         (replace(PLAN, dial_out=None), "no_dial_out"),
         (replace(PLAN, dial_out=DialPolicy(("+81",))), "not_allowed"),
         (replace(PLAN, dial_out=DialPolicy(("+886",), ("+8862",))), "not_allowed"),
+        (replace(PLAN, held_back="1 trunk is free, 1 kept for callers"), "no_trunk"),
     ],
 )
 def test_what_may_not_be_dialed_is_not_and_the_flow_goes_on(plan: Plan, why: str) -> None:
