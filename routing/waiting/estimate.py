@@ -79,10 +79,20 @@ class Outlook:
     policy: TierPolicy | None
     arrivals: tuple[tuple[int, float], ...]
     """Rate per second of each tier."""
+    _known: dict[tuple[int, int], Estimate] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def estimate(self, ahead: int, tier: int = 0) -> Estimate:
-        """The wait of a contact of this tier that `ahead` others, now in line, will be served before."""
+        """The wait of a contact of this tier that `ahead` others, now in line, will be served before.
+
+        Each is worked out once: those who look where they stand in a line look at the same places.
+        """
         assert ahead >= 0
+        known = self._known.get((ahead, tier))
+        if known is None:
+            known = self._known[ahead, tier] = self._estimate(ahead, tier)
+        return known
+
+    def _estimate(self, ahead: int, tier: int) -> Estimate:
         factor = self.factors.get(tier, self.factor)
         if ahead < self.idle:
             return Estimate(ahead + 1, self.ring_s, self.ring_s, self.ring_s, factor)

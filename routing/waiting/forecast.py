@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from math import exp, inf
+from math import exp
 from typing import NamedTuple
 
 from routing.acd.agents import Agent
@@ -266,15 +266,14 @@ class Forecast:
     def _foretold(self, contact: Contact, outlook: Outlook, ahead: int, places: Places | None, now: float) -> Estimate:
         """The wait of a contact that is behind `ahead` others now, and may be behind others when its turn comes."""
         tier, entered_at = contact.entered.value_tier, contact.entered.entered_at
-        told = outlook.estimate(ahead, tier)
-        if places is not None and 0.0 < told.mean_s < inf:
-            count = places.ahead_at_turn(tier, entered_at, lambda each: now + outlook.estimate(each, tier).mean_s)
-            told = outlook.estimate(count, tier)
-            # It overtakes more if the line moves slowly, and fewer if fast: so its wait varies less than the line.
-            next_s = outlook.estimate(count + 1, tier).mean_s - told.mean_s
-            gained = next_s * places.passed_per_s(tier, entered_at, now + told.mean_s, max(_AROUND * told.mean_s, 1.0))
-            told = replace(told.narrowed(max(1.0 + gained, _NARROWED_MIN)), position=ahead + 1)
-        return told
+        if places is None or outlook.serving <= 0.0:
+            return outlook.estimate(ahead, tier)
+        count = places.ahead_at_turn(tier, entered_at, lambda each: now + outlook.estimate(each, tier).mean_s)
+        told = outlook.estimate(count, tier)
+        # It overtakes more if the line moves slowly, and fewer if fast: so its wait varies less than the line.
+        next_s = outlook.estimate(count + 1, tier).mean_s - told.mean_s
+        gained = next_s * places.passed_per_s(tier, entered_at, now + told.mean_s, max(_AROUND * told.mean_s, 1.0))
+        return replace(told.narrowed(max(1.0 + gained, _NARROWED_MIN)), position=ahead + 1)
 
     def _prospect(self, contact: Contact, agents: int, estimate: Estimate | None, now: float) -> Prospect:
         entered = contact.entered
