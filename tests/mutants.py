@@ -195,7 +195,7 @@ MUTANTS = (
     Mutant(
         "a newcomer is flooded",
         "routing.acd.board",
-        "            agent.contacts = min((each.contacts for each in others), default=0)\n",
+        "            agent.contacts = min([each.contacts for each in others], default=0)\n",
         "            agent.contacts = 0\n",
     ),
     Mutant(

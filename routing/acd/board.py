@@ -24,7 +24,7 @@ OFFER, AGENT, CONTACT, CALLBACK, WATCH = "offer", "agent", "contact", "callback"
 contact's reach; a callback's next attempt or expiry; the next look at loans and callbacks."""
 
 # Looked up once: a member of an Enum is found ten times slower than a global.
-_OFFERED, _ACCEPTED = AgentSignal.OFFERED, AgentSignal.ACCEPTED
+_OFFERED, _ACCEPTED, _LOGGED_OUT = AgentSignal.OFFERED, AgentSignal.ACCEPTED, Presence.LOGGED_OUT
 
 
 class Board:
@@ -188,10 +188,10 @@ class Board:
         came = agent.counted is Presence.LOGGED_OUT
         self._count(agent, agent.counted)
         if came:
-            others = [each for each in self.agents.values() if each.staffed and each is not agent]
+            others = [each for each in self.agents.values() if each.presence is not _LOGGED_OUT and each is not agent]
             agent.misses = 0
-            agent.contacts = min((each.contacts for each in others), default=0)
-            agent.stride = max(agent.stride, min((each.stride for each in others), default=0.0))
+            agent.contacts = min([each.contacts for each in others], default=0)
+            agent.stride = max(agent.stride, min([each.stride for each in others], default=0.0))
 
     def recount_restored(self, agent: Agent) -> None:
         """Count an agent whose state was restored, whose measures stay as they are."""
