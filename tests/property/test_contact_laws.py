@@ -279,10 +279,13 @@ def test_nobody_is_on_the_line_exactly_while_a_callback_is_awaited_or_the_contac
 @given(histories)
 def test_a_customer_is_dialed_once_at_a_time_and_every_attempt_comes_to_an_end(history: History) -> None:
     dialed = [event.leg_id for event in history.events(ev.CallbackDialed)]
-    ended = [event.leg_id for event in history.events(ev.CallbackFailed)]
+    ended = [event.leg_id for event in history.events(ev.CallbackFailed) if event.outcome != "cut_off"]
+    cut_off = [event.leg_id for event in history.events(ev.CallbackFailed) if event.outcome == "cut_off"]
     answered = [event.leg_id for event in history.events(ev.CallbackAnswered)]
     pending = [history.made[-1].contact.callback.leg_id] if history.made[-1].contact.phase is Phase.DIALING else []  # type: ignore[union-attr]
     assert len(set(dialed)) == len(dialed)
+    assert len(set(cut_off)) == len(cut_off)
+    assert set(cut_off) <= set(answered), "only who picked up can be cut off"
     assert sorted(dialed) == sorted([*ended, *answered, *(leg for leg in pending if leg)])
     told = [each.outcome.value for each in history.asked(ask.TellDialed) if each.outcome.value != "refused"]
     assert told.count("failed") == len(ended)
