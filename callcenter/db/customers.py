@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from callcenter.contact.signals import CustomerCard
-from callcenter.db.engine import FAULTS, connect, reaching, reason
+from callcenter.db.engine import FAULTS, connect, reaching, reason, unless_cancelled
 
 REFRESH_S = 30.0
 RETRY_CAP_S = 10.0
@@ -173,6 +173,7 @@ class CustomerIndex:
             try:
                 await self._follow()
             except FAULTS as error:
+                unless_cancelled(error)
                 log.warning("customers not refreshed", extra={"why": reason(error), "known": len(self._cards)})
             self._failures += 1
             await asyncio.sleep(self._rng.uniform(0.1, min(RETRY_CAP_S, 0.2 * 2.0 ** min(self._failures, 10))))

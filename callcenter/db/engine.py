@@ -83,8 +83,17 @@ async def while_connected(connection: Any, work: Coroutine[Any, Any, None]) -> N
             raise ConnectionError("PostgreSQL was lost in the middle of a COPY")
         await working
     finally:
-        working.cancel()
         connection.remove_termination_listener(ended)
+        if not working.done():
+            working.cancel()
+            connection.terminate()  # nothing more can be said on it, not even ROLLBACK
+
+
+def unless_cancelled(error: BaseException) -> None:
+    """Raise CancelledError if this task was cancelled: what a connection says as it is left would hide that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 @asynccontextmanager

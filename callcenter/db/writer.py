@@ -13,7 +13,7 @@ import msgspec
 from callcenter.clock import Clock
 from callcenter.db import batch as batches
 from callcenter.db.copying import Connection
-from callcenter.db.engine import FAULTS, connect, reason
+from callcenter.db.engine import FAULTS, connect, reason, unless_cancelled
 from callcenter.db.event_rows import Owner, contact_of, is_of_contact
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.journal_file import JOURNAL_STREAM
@@ -133,6 +133,7 @@ class Writer:
             try:
                 await self._connected()
             except FAULTS as error:
+                unless_cancelled(error)
                 self._away(reason(error))
                 if isinstance(error, TOO_SLOW):
                     self._batch_events = max(1, self._batch_events // 2)

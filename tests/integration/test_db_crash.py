@@ -165,6 +165,34 @@ async def test_a_copy_into_a_postgresql_that_reads_no_more_and_dies_ends(url: st
         connection.terminate()
 
 
+async def test_a_writer_that_is_told_to_end_while_postgresql_takes_a_batch_ends(url: str, tmp_path: Path) -> None:
+    """What its connection says as it is left in the middle of a COPY must not hide that it was told so."""
+    journal = SqliteJournal(tmp_path / "j", "n1", AT, lambda _: writer.wake())
+    writer = Writer(journal, url, AnchoredClock(), random.Random(1), linger_s=0.0)
+    await journal.open()
+    task = asyncio.create_task(writer.run())
+    other = await connect(url, "other")
+    try:
+        for event in served(1):
+            journal.append(Append((event,)))
+        await journal.live_states()  # a read has its turn after every append
+        assert await writer.until(journal.position, 20.0), "it has a connection"
+        async with other.transaction():
+            await other.execute("LOCK TABLE contact_event IN ACCESS EXCLUSIVE MODE")
+            for event in served(2):
+                journal.append(Append((event,)))
+            await journal.live_states()
+            assert not await writer.until(journal.position, 1.0), "PostgreSQL has the batch, and says nothing"
+            task.cancel()
+            await asyncio.wait({task}, timeout=20.0)
+            assert task.cancelled()
+    finally:
+        other.terminate()
+        task.cancel()
+        await asyncio.wait({task}, timeout=20.0)
+        await journal.close()
+
+
 @dataclass
 class Killed:
     """How often one part of PostgreSQL was killed, and how often while the writer was in a transaction."""
