@@ -28,7 +28,7 @@ test: $(DEV_STAMP) asterisk ## All tests, with real Asterisk, PostgreSQL and SIP
 	@echo "test: unit, property, contract and integration tests"
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
-check: $(DEV_STAMP) ## Format, lint, types, import contracts, house rules, fast tests: under a minute
+check: $(DEV_STAMP) ## Format, lint, types, import contracts, house rules, fast tests: about three minutes
 	@echo "check: format"
 	@$(BIN)/ruff format --check --quiet .
 	@echo "check: lint"
