@@ -67,10 +67,7 @@ def _awaited(walk: Walk, node: OptionsNode, heard: Input) -> NodeId | None:
 
 
 def _told(walk: Walk, node: OptionsNode, answer: Answered) -> NodeId | None:
-    assert walk.asked_at is not None
-    took_s = round(walk.now - walk.asked_at, 3)
-    told: dict[str, Value] = {"request": answer.request, "what": _WHAT, "outcome": answer.outcome}
-    walk.note("answered", {**told, "why": answer.why, "took_s": took_s})
+    walk.note_answer(_WHAT, answer)
     walk.asked_at = walk.timer_at = None
     times = [_times(answer.values, walk.place(option.to)) for option in node.options]
     walk.order = tuple(sorted(range(len(times)), key=lambda n: (-times[n], n)))

@@ -5,7 +5,7 @@ Keys that are pressed while it rings are kept for the next node that asks.
 
 from typing import assert_never
 
-from ivr.expression import Value, as_text
+from ivr.expression import as_text
 from ivr.model import NodeId, OutsideNode
 from ivr.turn import Answered, Dial, Digit, Input, PromptEnded, TimeIsUp, ToOutside
 from ivr.walk import Walk
@@ -59,16 +59,7 @@ def _dial(walk: Walk, node: OutsideNode) -> NodeId | None:
 
 def _settle(walk: Walk, node: OutsideNode, answer: Answered) -> NodeId | None:
     """It was answered, or the flow goes on by the outcome."""
-    assert walk.asked_at is not None
-    took_s = round(walk.now - walk.asked_at, 3)
-    told: dict[str, Value] = {
-        "request": answer.request,
-        "what": _WHAT,
-        "outcome": answer.outcome,
-        "why": answer.why,
-        "took_s": took_s,
-    }
-    walk.note("answered", told)
+    walk.note_answer(_WHAT, answer)
     walk.asked_at = None
     walk.hush()
     if answer.outcome == "answered":

@@ -6,7 +6,6 @@ taken between offer and choice counts as a try, like a wrong key and silence.
 
 from typing import assert_never
 
-from ivr.expression import Value
 from ivr.model import AGENT_KEY, NodeId, SlotsNode
 from ivr.speech.slots import say_slot
 from ivr.turn import Answered, AskSlots, BookSlot, Digit, Input, PromptEnded, TimeIsUp, ToCallback
@@ -63,16 +62,7 @@ def _time_is_up(walk: Walk, node: SlotsNode) -> NodeId | None:
 
 def _answered(walk: Walk, node: SlotsNode, answer: Answered) -> NodeId | None:
     """The free times to be said, or that the chosen one is booked."""
-    assert walk.asked_at is not None
-    took_s = round(walk.now - walk.asked_at, 3)
-    told: dict[str, Value] = {
-        "request": answer.request,
-        "what": _WHAT,
-        "outcome": answer.outcome,
-        "why": answer.why,
-        "took_s": took_s,
-    }
-    walk.note("answered", told)
+    walk.note_answer(_WHAT, answer)
     walk.asked_at = walk.timer_at = None
     if walk.slot is not None:
         if answer.outcome == "found":

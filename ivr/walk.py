@@ -7,7 +7,7 @@ from ivr.model import KEYS, Flow, Language, NodeId, Said, SubFlowNode
 from ivr.prompts import PROMPT_MAX_S
 from ivr.scope import read
 from ivr.speech import say
-from ivr.turn import Action, Call, Cursor, Exit, Facts, Note, Say, StopMusic, StopSaying, Turn
+from ivr.turn import Action, Answered, Call, Cursor, Exit, Facts, Note, Say, StopMusic, StopSaying, Turn
 
 AHEAD_MAX = 32  # keys kept while nothing asks
 KEYS_MAX = 300  # heard in one visit to a flow
@@ -73,6 +73,12 @@ class Walk:
     def note(self, what: str, detail: Mapping[str, Value]) -> None:
         """Remember something that happened at this node."""
         self.notes.append(Note(what, self.place(self.node), detail))
+
+    def note_answer(self, what: str, answer: Answered) -> None:
+        """Remember the answer to what was asked, and how long it took; no time for what could not be asked at all."""
+        took_s = 0.0 if self.asked_at is None else round(self.now - self.asked_at, 3)
+        told: dict[str, Value] = {"request": answer.request, "what": what, "outcome": answer.outcome}
+        self.note("answered", {**told, "why": answer.why, "took_s": took_s})
 
     def place(self, node: NodeId) -> NodeId:
         """A node of the current flow as notes name it."""

@@ -152,7 +152,7 @@ def go_by(walk: Walk, node: WorldNode, answer: Answered) -> NodeId:
 
 def fail(walk: Walk, node: HttpNode, why: str) -> NodeId:
     """The request is not made at all."""
-    _note_answer(walk, "http", Answered(walk.requests, "error", why=why), 0.0)
+    walk.note_answer("http", Answered(walk.requests, "error", why=why))
     walk.way = "on_error"
     return node.on_error
 
@@ -202,22 +202,15 @@ def _identify(walk: Walk, node: WorldNode, answer: Answered) -> None:
 
 def _settled(walk: Walk, node: WorldNode | AuthenticateNode, answer: Answered) -> Answered:
     """The wait is over: silence."""
-    assert walk.asked_at is not None
-    took_s = round(walk.now - walk.asked_at, 3)
     if isinstance(node, WorldNode) and answer.outcome == "found" and _typed(walk, node.into, answer.values) is None:
         answer = Answered(answer.request, "error", why="wrong_type")
     what = "lookup" if isinstance(node, LookupNode) else "http" if isinstance(node, HttpNode) else "pin"
     if isinstance(node, AuthenticateNode) and walk.question < 0:
         what = "verified"
-    _note_answer(walk, what, answer, took_s)
+    walk.note_answer(what, answer)
     walk.asked_at = None
     walk.hush()
     return answer
-
-
-def _note_answer(walk: Walk, what: str, answer: Answered, took_s: float) -> None:
-    told: dict[str, Value] = {"request": answer.request, "what": what, "outcome": answer.outcome}
-    walk.note("answered", {**told, "why": answer.why, "took_s": took_s})
 
 
 def _comfort(walk: Walk, node: WorldNode | AuthenticateNode) -> None:

@@ -114,10 +114,6 @@ class Ari:
         """Answer; blocks in Asterisk while the channel plays something."""
         await self._ask("POST", _channel(channel_id) + "/answer", channel_id)
 
-    async def ring(self, channel_id: str) -> None:
-        """Send 180 Ringing to an unanswered caller."""
-        await self._ask("POST", _channel(channel_id) + "/ring", channel_id)
-
     async def hang_up(self, channel_id: str, *, reason: str = "normal", cause: int | None = None) -> None:
         """End the channel; one that is gone already is fine.
 
