@@ -32,6 +32,7 @@ SELDOM_S: Final = 1.0  # a look costs the service a little, so it is looked at o
 FEW_EVENTS: Final = 100  # calls still come, and the writer rests a moment between batches
 SHRANK_EVENTS: Final = 200
 BACKLOG: Final = "callcenter_journal_backlog_events "
+CONTACTS: Final = "callcenter_contacts{"
 MISSING: Final = """
     SELECT count(*)::int AS contacts, (count(*) FILTER (WHERE closed AND end_state = 'agent'))::int AS served,
         coalesce(sum(last_seq - (SELECT count(*) FROM contact_event AS e WHERE e.contact_id = c.contact_id)), 0)::int
@@ -42,11 +43,12 @@ MISSING: Final = """
 
 @dataclass
 class Watch:
-    """The journal's backlog over time: (monotonic seconds, events)."""
+    """The journal's backlog over time: (monotonic seconds, events); and how many contacts live as of the last look."""
 
     url: str
     look_s: float = SELDOM_S
     seen: list[tuple[float, int]] = field(default_factory=list)
+    contacts: int = 0
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -54,8 +56,8 @@ class Watch:
             while True:
                 async with session.get(f"{self.url}/metrics") as answer:
                     lines = (await answer.text()).splitlines()
-                backlog = next(int(float(line.split()[-1])) for line in lines if line.startswith(BACKLOG))
-                self.seen.append((time.monotonic(), backlog))
+                self.contacts = _sum(lines, CONTACTS)
+                self.seen.append((time.monotonic(), _sum(lines, BACKLOG)))
                 await asyncio.sleep(self.look_s)
 
     def drained(self, since_at: float) -> tuple[int, float, float]:
@@ -166,10 +168,15 @@ async def _played(
 
 
 async def _empty(watch: Watch) -> None:
-    """Everything is in the database, and nobody is on the line."""
+    """Every contact has ended, as only the service knows for the last of them, and everything is in the database."""
+    since_at = time.monotonic()
     async with asyncio.timeout(DRAINED_S):
-        while watch.seen[-1][1] > 0:  # noqa: ASYNC110 - the service tells nobody
+        while watch.seen[-1][0] < since_at or watch.contacts + watch.seen[-1][1] > 0:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_S)
+
+
+def _sum(lines: Sequence[str], name: str) -> int:
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith(name))
 
 
 async def _row(postgres: PostgresCompanion, since_at: float) -> asyncpg.Record:

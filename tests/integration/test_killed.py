@@ -53,6 +53,7 @@ async def test_what_happened_while_the_killed_service_was_away_is_known_to_its_s
     await hear_each_other(talking, desk)
     waiting = trunk.call(VIP, caller=WAITER, tone_hz=CALLER_HZ)
     await service.until_waiting(1)
+    await waiting.answered()  # before that a contact is shown, yet may not be on the disk
     await service.kill()
     await talking.hang_up()
     await waiting.hang_up()
