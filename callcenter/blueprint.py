@@ -74,6 +74,7 @@ def asterisk_plan(settings: Settings, site: Site, *, root: Path | None) -> Aster
         emergency_agents=site.emergency_agents,
         languages=site.languages,
         prompts_dir=site.prompts_dir,
+        extra_modules=("chan_websocket",) if settings.recogniser is not None else (),
     )
 
 

@@ -1,6 +1,6 @@
 """What the application needs of the world, in our words; adapters in asterisk/, db/ and recordings/ provide it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import msgspec
 
 from callcenter.contact.commands import TelephonyCommand
 from callcenter.contact.signals import CustomerCard, Signal
+from ivr.turn import Listen, SpeechHeard
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class DeviceSeen:
 class ChannelSeen:
     """One live channel as found by a reconcile; `contact_id` is '' if it carries none of ours.
 
-    `role` is caller, customer (whom we called), agent, outside (a phone out there), or other (not ours to touch).
+    `role` is caller, customer (whom we called), agent, outside (a phone out there), ear (by which a recogniser
+    hears), or other (not ours to touch).
     `bridge_id`: '' if it is in no bridge, None if not known.
     """
 
@@ -88,6 +90,26 @@ class Telephony(Protocol):
 
     async def bridges(self) -> Sequence[str]:
         """The ids of all live bridges that carry an id of ours."""
+
+
+class Recogniser(Protocol):
+    """Whoever understands what callers say."""
+
+    async def recognise(self, listening_id: str, wanted: Listen, audio: AsyncIterator[bytes]) -> SpeechHeard:
+        """What is understood first; asks for audio once somebody listens. Raises CallCenterError: nobody does."""
+
+
+class Ears(Protocol):
+    """Asterisk, as callers are heard by it."""
+
+    def hear(self, listening_id: str, channel_id: str) -> AsyncGenerator[bytes, None]:
+        """What the caller says from now on, as 16-bit samples; raises TelephonyError."""
+
+    async def shut(self, listening_id: str) -> None:
+        """End it in Asterisk; what is gone already is fine."""
+
+    async def close(self) -> None:
+        """Give all connections back."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from callcenter.contact import signals as sig
-from callcenter.contact.model import Contact
+from callcenter.contact.model import Contact, ear_channels
 from callcenter.ports import CallerAtTheDoor, ChannelEnded, ChannelSeen
 
 
@@ -71,13 +71,16 @@ def compare(
     for contact in contacts:
         known_channels |= _compare_contact(contact, seen, found, ending)
         known_bridges |= {bridge_id for _, bridge_id in _joined(contact)}
+        if contact.listening_id is not None:
+            known_bridges.add(contact.listening_id)
+            known_channels |= set(ear_channels(contact.listening_id))
     for channel in channels:
         if channel.channel_id in known_channels:
             continue
         if channel.role == "caller" and channel.in_stasis:
             arrival = CallerAtTheDoor(channel.channel_id, channel.dialed, channel.caller, "", answered=channel.up)
             found.arrivals.append(arrival)
-        elif channel.role in {"agent", "customer", "outside"}:
+        elif channel.role in {"agent", "customer", "outside", "ear"}:
             found.stray_legs.append(channel.channel_id)
     found.stray_bridges = [bridge_id for bridge_id in bridges if bridge_id not in known_bridges]
     return found

@@ -158,7 +158,7 @@ class CallCenter:
             *(surroundings.asterisk, self.clock), app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
         )
         self.floor = Floor(site=acd_configuration(site), digest=site.digest, clock=self.clock, journal=self.journal)
-        self.world = make_world(self._engine, settings, lambda: self.site, self.customers.card)
+        self.world = make_world(self._engine, settings, surroundings.asterisk, lambda: self.site, self.customers.card)
         self.switchboard = Switchboard(
             site=site,
             clock=self.clock,

@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 # What waits for the journal before it leaves.
-_Outward = ask.TelephonyCommand | ask.AskWorld
+_Outward = ask.TelephonyCommand | ask.WorldCommand
 
 
 class _Taken(NamedTuple):
@@ -64,7 +64,7 @@ class ContactSession:
         journal: Journal,
         telephony: Telephony,
         tell_floor: Callable[[ask.FloorCommand], None],
-        ask_world: Callable[[ask.AskWorld], None],
+        ask_world: Callable[[ask.WorldCommand], None],
         line: Callable[[str, int], None],
         forget: Callable[[Contact], None],
         held_back: Callable[[Contact], str | None],
@@ -203,7 +203,7 @@ class ContactSession:
             self._give_up(before, commands)
 
     def _submit(self, command: _Outward) -> None:
-        if isinstance(command, ask.AskWorld):
+        if isinstance(command, ask.WorldCommand):
             self._ask_world(command)
         else:
             self._telephony.submit(command)

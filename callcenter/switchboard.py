@@ -61,7 +61,7 @@ class Switchboard:
         telephony: Telephony,
         customers: Customers,
         tell_floor: Callable[[ask.FloorCommand], None],
-        ask_world: Callable[[ask.AskWorld], None],
+        ask_world: Callable[[ask.WorldCommand], None],
         on_device: Callable[[DeviceSeen], None],
         accepting: Callable[[], bool],
         dials_out: bool = True,

@@ -1,4 +1,4 @@
-"""What flows ask of the world, asked: the database and other systems. Every question has an answer in bounded time.
+"""What flows ask of the world, asked: the database, other systems, recognisers. Each question is answered in time.
 
 A question is answered once, with an error if need be; what it asks for is never done twice by us. The answer goes to
 whoever holds the contact then, and to nobody if the caller has left.
@@ -11,14 +11,16 @@ from typing import Final, assert_never
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from callcenter.asterisk.telephony import Access
 from callcenter.config.numbers import e164
 from callcenter.config.settings import Settings
 from callcenter.config.site import Site
-from callcenter.contact.commands import AskWorld
-from callcenter.contact.signals import CustomerCard, WorldAnswered
+from callcenter.contact.commands import AskWorld, WorldCommand
+from callcenter.contact.signals import CustomerCard, SpeechHeard, WorldAnswered
 from callcenter.db.self_service import SelfService
 from callcenter.egress import Egress, NoAnswer
 from callcenter.errors import CallCenterError
+from callcenter.listening import Listener, make_listener
 from ivr.expression import Value, as_text
 from ivr.turn import ComparePin, KeepAnswers, LookUp, PastUse, RecallVerified, Request
 
@@ -37,20 +39,25 @@ class World:
         self,
         database: SelfService,
         egress: Egress,
+        listener: Listener,
         *,
         site: Callable[[], Site],
         customer: Callable[[str], CustomerCard | None],
     ) -> None:
         self._database = database
         self._egress = egress
+        self._listener = listener
         self._site = site
         self._customer = customer
         self._inbox: asyncio.Queue[AskWorld] = asyncio.Queue(ASKED_MAX)
         self._asked = 0
-        self.tell: Callable[[str, WorldAnswered], None]
+        self.tell: Callable[[str, WorldAnswered | SpeechHeard], None]
 
-    def ask(self, command: AskWorld) -> None:
-        """Find the answer; returns at once."""
+    def ask(self, command: WorldCommand) -> None:
+        """Find the answer, or let a recogniser listen; returns at once."""
+        if not isinstance(command, AskWorld):
+            self._listener.take(command)
+            return
         if self._asked >= ASKED_MAX:
             log.error("too much is asked of the world at a time", contact=command.contact_id)
             self._tell_soon(command, WorldAnswered(command.request, "error", why="busy"))
@@ -62,6 +69,7 @@ class World:
         """Answer until cancelled."""
         try:
             async with asyncio.TaskGroup() as answering:
+                answering.create_task(self._listener.run(self.tell))
                 while True:
                     answering.create_task(self._answer(await self._inbox.get()))
         finally:
@@ -138,12 +146,13 @@ class World:
 def make_world(
     engine: AsyncEngine,
     settings: Settings,
+    asterisk: Access,
     site: Callable[[], Site],
     customer: Callable[[str], CustomerCard | None],
 ) -> World:
     """The world by this database and these settings."""
     egress = Egress(settings.http_allowed_hosts, settings.http_credentials)
-    return World(SelfService(engine), egress, site=site, customer=customer)
+    return World(SelfService(engine), egress, make_listener(settings, asterisk), site=site, customer=customer)
 
 
 def _as_answer(request: int, found: Mapping[str, Value | None] | None) -> WorldAnswered:

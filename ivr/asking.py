@@ -4,11 +4,10 @@ Every function returns the node to go on to, or None to stay. Whoever stays is b
 """
 
 from collections.abc import Mapping
-from datetime import date
 from typing import assert_never
 
-from ivr import world
-from ivr.expression import Type, Value, fits
+from ivr import listening, world
+from ivr.digits import value_of
 from ivr.model import (
     AGENT_KEY,
     AskingNode,
@@ -33,7 +32,6 @@ _ANSWERS: Mapping[Scale, Mapping[str, int]] = {
     Scale.YES_NO: {"1": 1, "2": 0},
     Scale.NPS: {str(n): n for n in range(10)},
 }
-_ROC_FIRST = 1912
 
 
 def begin(walk: Walk, node: AskingNode) -> NodeId | None:
@@ -92,13 +90,14 @@ def heard_out(walk: Walk, node: AskingNode) -> NodeId | None:
 def silence(walk: Walk, node: AskingNode) -> NodeId | None:
     """Nothing more was keyed in time: what was keyed is the answer, or there is none."""
     walk.timer_at = None
+    listening.fail(walk, "no_speech")
     to: NodeId | None
     if walk.collected and isinstance(node, CollectNode | AuthenticateNode):
         to = _complete(walk, node)
     elif walk.collected and isinstance(node, SurveyNode):
         to = _answered(walk, node, 1)
     else:
-        to = _asked_again(walk, node, "no_input")
+        to = asked_again(walk, node, "no_input")
     return go_on(walk, node) if to is None else to
 
 
@@ -123,6 +122,7 @@ def cut_off(walk: Walk, node: SurveyNode) -> None:
 
 
 def _take(walk: Walk, node: AskingNode, digit: str) -> NodeId | None:
+    listening.end(walk)
     match node:
         case MenuNode():
             to = node.choices.get(digit)
@@ -151,7 +151,7 @@ def _take(walk: Walk, node: AskingNode, digit: str) -> NodeId | None:
 def _agent_or_wrong(walk: Walk, node: AskingNode, digit: str) -> NodeId | None:
     walk.note("keyed", {"digits": digit})
     if digit != AGENT_KEY or walk.agent_depth() is None:
-        return _asked_again(walk, node, "wrong_key")
+        return asked_again(walk, node, "wrong_key")
     if isinstance(node, SurveyNode):
         _close(walk, node)
     if isinstance(node, ConsentNode):
@@ -194,39 +194,21 @@ def _complete(walk: Walk, node: CollectNode | AuthenticateNode) -> NodeId | None
         secret = isinstance(node, AuthenticateNode) or node.secret
         walk.note("keyed", {"digits": "*" * len(digits) if secret else digits})
     if len(digits) < node.digits_min:
-        return _asked_again(walk, node, "wrong_key")
+        return asked_again(walk, node, "wrong_key")
     if isinstance(node, AuthenticateNode):
         world.ask(walk, ComparePin(world.customer(walk) or "", digits), node)
         return None
-    value = _value(digits, walk.current.variables[node.into].type)
+    return answered_with(walk, node, digits)
+
+
+def answered_with(walk: Walk, node: CollectNode, digits: str) -> NodeId | None:
+    """Enough digits, keyed or spoken: they are the answer, if they make sense."""
+    value = value_of(digits, walk.current.variables[node.into].type)
     if value is None:
-        return _asked_again(walk, node, "wrong_key")
+        return asked_again(walk, node, "wrong_key")
     walk.keep(node.into, value)
     walk.way = "next"
     return node.next
-
-
-def _value(digits: str, kind: Type) -> Value | None:
-    """What the digits are for a variable of this type; None if they make no sense."""
-    match kind:
-        case Type.NUMBER:
-            number = int(digits)
-            return number if fits(number, kind) else None
-        case Type.DATE:
-            return _day(digits)
-        case _:
-            return digits
-
-
-def _day(digits: str) -> str | None:
-    """20261120, or 1151120 by the years of the Republic; None if there is no such day."""
-    if len(digits) not in {7, 8}:
-        return None
-    year = int(digits[:-4]) + (_ROC_FIRST - 1 if len(digits) == 7 else 0)
-    try:
-        return date(year, int(digits[-4:-2]), int(digits[-2:])).isoformat()
-    except ValueError:
-        return None
 
 
 def _consented(walk: Walk, node: ConsentNode, *, by: str, given: bool) -> NodeId:
@@ -251,7 +233,7 @@ def compared(walk: Walk, node: AuthenticateNode, answer: Answered) -> NodeId | N
     if recalling:
         return go_on(walk, node)
     if answer.outcome == "wrong":
-        to = _asked_again(walk, node, "wrong_key")
+        to = asked_again(walk, node, "wrong_key")
         return go_on(walk, node) if to is None else to
     walk.way = "on_failed" if answer.outcome == "locked" else "on_error"
     return node.on_failed if answer.outcome == "locked" else node.on_error
@@ -328,7 +310,7 @@ def _question(walk: Walk, node: SurveyNode) -> Question:
 # Asking
 
 
-def _asked_again(walk: Walk, node: AskingNode, why: str) -> NodeId | None:
+def asked_again(walk: Walk, node: AskingNode, why: str) -> NodeId | None:
     """Ask again: None; or, once it was asked often enough, where the caller goes on."""
     walk.tries += 1
     walk.ahead = walk.collected = ""  # what was typed was meant for another answer
@@ -362,7 +344,8 @@ def _given_up(walk: Walk, node: AskingNode) -> NodeId:
 
 
 def _ask(walk: Walk, node: AskingNode, before: tuple[Said, ...]) -> None:
-    """Say the question; if there is nothing to be said, wait for the answer at once."""
+    """Say the question, and listen; if there is nothing to be said, wait for the answer at once."""
+    listening.begin(walk, node)
     prompts, languages = _prompts(walk, node)
     walk.say_in((*before, *prompts) if before else prompts, languages)
     if not walk.saying:

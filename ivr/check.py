@@ -99,6 +99,8 @@ def _names(flow: Flow, around: Surroundings) -> Iterator[str]:
                 yield from unknown(f"{at}.choices", "language", node.choices.values(), around.languages)
             case SayNode() | MenuNode() | CollectNode() | ConsentNode():
                 yield from unknown(f"{at}.said_in", "language", node.said_in, around.languages)
+                if isinstance(node, MenuNode):
+                    yield from unknown(f"{at}.speech", "language", node.speech, around.languages)
             case ScheduleNode():
                 yield from unknown(f"{at}.calendar", "calendar", [node.calendar], around.calendars)
             case BranchNode(on=Subject.CALENDAR):

@@ -10,14 +10,15 @@ the next nodes that ask without their prompts being said. A no-input timer start
 
 The seam to the world. What the caller is asked is one kind of waiting; a node that asks the world (a lookup, say) is
 another (`world`): an Ask goes out, Answered comes back or the timer takes the node's way for errors, and none of its
-ways is one by key. So it waits for a bounded time, once a visit, and nothing of the proof changes.
+ways is one by key. So it waits for a bounded time, once a visit, and nothing of the proof changes. What a recogniser
+hears (`spoken`) is an answer by voice: it counts as a key, and what it does not understand as a wrong one.
 """
 
 from typing import assert_never
 
 from msgspec.structs import replace
 
-from ivr import asking, options, outside, slots, world
+from ivr import asking, listening, options, outside, slots, spoken, world
 from ivr.model import (
     CollectNode,
     ConsentNode,
@@ -47,10 +48,13 @@ from ivr.turn import (
     Facts,
     HangUp,
     Input,
+    Listen,
     Note,
     PromptEnded,
     Say,
+    SpeechHeard,
     StartMusic,
+    StopListening,
     StopMusic,
     StopSaying,
     TimeIsUp,
@@ -80,10 +84,13 @@ __all__ = [
     "Facts",
     "HangUp",
     "Input",
+    "Listen",
     "Note",
     "PromptEnded",
     "Say",
+    "SpeechHeard",
     "StartMusic",
+    "StopListening",
     "StopMusic",
     "StopSaying",
     "TimeIsUp",
@@ -111,7 +118,7 @@ def enter(flow: Flow, facts: Facts, now: float) -> Turn:
     return walk.turn()
 
 
-def step(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -> Turn:
+def step(flow: Flow, cursor: Cursor, heard: Input | SpeechHeard, facts: Facts, now: float) -> Turn:
     """The turn that follows an input; never raises for any input or cursor, given a flow that `check` passes.
 
     A cursor of another flow or version starts over on this one. After the exit every input does nothing.
@@ -125,7 +132,9 @@ def step(flow: Flow, cursor: Cursor, heard: Input, facts: Facts, now: float) -> 
     node = current.nodes[cursor.node]
     walk = Walk(flow, current, cursor, facts, now)
     to: NodeId | None = None
-    if isinstance(node, SayNode):
+    if isinstance(heard, SpeechHeard):
+        to = spoken.hear(walk, node, heard)
+    elif isinstance(node, SayNode):
         to = _say_heard(walk, node, heard)
     elif isinstance(node, OutsideNode):
         to = outside.hear(walk, node, heard)
@@ -158,6 +167,7 @@ def resume(flow: Flow, cursor: Cursor, facts: Facts, now: float) -> Turn:
     walk = Walk(flow, current, cursor, facts, now)
     walk.music = False  # it may never have been asked for
     if walk.asked_at is None:
+        listening.resume(walk, node)
         if walk.saying:
             walk.say(walk.saying)
         return walk.turn()

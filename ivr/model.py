@@ -63,7 +63,7 @@ class MenuNode:
 
     `timeout_s` counts from the end of the prompts. Before it asks again it says `no_input_prompts` or
     `wrong_key_prompts`. A language choice is a menu that is `said_in` several languages and leads to language
-    nodes.
+    nodes. `speech` says by language what may be said instead: phrase → key.
     """
 
     prompts: tuple[Said, ...]
@@ -74,6 +74,7 @@ class MenuNode:
     no_input_prompts: tuple[Said, ...] = ()
     wrong_key_prompts: tuple[Said, ...] = ()
     said_in: tuple[Language, ...] = ()
+    speech: Mapping[Language, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class CollectNode:
     variable the day keyed as YYYYMMDD; digits that are too few, or no such day, are a wrong answer. `keys` are keys
     other than digits that lead elsewhere. A key stops the prompts if `interruptible`, else it counts after them.
     Digits that are `secret` are remembered as asterisks. `unless_known`: who has answered before is not asked.
+    With `speech` the digits may be said, too.
     """
 
     prompts: tuple[Said, ...]
@@ -128,6 +130,7 @@ class CollectNode:
     secret: bool = False
     unless_known: bool = False
     said_in: tuple[Language, ...] = ()
+    speech: bool = False
 
 
 @dataclass(frozen=True, slots=True)

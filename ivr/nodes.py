@@ -1,6 +1,7 @@
 """How each kind of node is written: one reader per kind."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from ivr.model import (
     END_STATES,
@@ -34,6 +35,7 @@ from ivr.model import (
     VoicemailNode,
 )
 from ivr.node_parts import by_key, expression, expressions, plain_id, prompts, tables, timeout, tries
+from ivr.node_speech import digits, phrases
 from ivr.nodes_world import (
     read_authenticate,
     read_callback,
@@ -66,7 +68,7 @@ def _say(reader: Reader) -> SayNode:
 def _menu(reader: Reader) -> MenuNode | OptionsNode:
     if "options" in reader:
         return _options(reader)
-    return MenuNode(
+    menu = MenuNode(
         prompts=prompts(reader, "prompts", None),
         choices=by_key(reader, "choices", KEYS, required=True),
         on_exhausted=reader.text("on_exhausted"),
@@ -76,6 +78,7 @@ def _menu(reader: Reader) -> MenuNode | OptionsNode:
         wrong_key_prompts=prompts(reader, "wrong_key_prompts", ()),
         said_in=reader.texts("said_in", ()),
     )
+    return replace(menu, speech=phrases(reader, menu.choices, menu.tries_max))
 
 
 def _options(reader: Reader) -> OptionsNode:
@@ -108,7 +111,7 @@ def _collect(reader: Reader) -> CollectNode:
     keys = by_key(reader, "keys", "*#ABCD", required=False)
     if terminator in keys:
         reader.wrong(f"keys.{terminator}", "is the terminator; it can't lead elsewhere")
-    return CollectNode(
+    collect = CollectNode(
         prompts=prompts(reader, "prompts", None),
         into=reader.text("into"),
         next=reader.text("next"),
@@ -127,6 +130,7 @@ def _collect(reader: Reader) -> CollectNode:
         unless_known=reader.flag("unless_known", default=False),
         said_in=reader.texts("said_in", ()),
     )
+    return replace(collect, speech=digits(reader, collect))
 
 
 def _language(reader: Reader) -> LanguageNode:

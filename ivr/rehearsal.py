@@ -11,7 +11,7 @@ from typing import assert_never
 
 from ivr import interpreter
 from ivr.model import Flow
-from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Silence, Step, World
+from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Says, Silence, Step, World
 from ivr.turn import (
     Answered,
     Ask,
@@ -22,10 +22,13 @@ from ivr.turn import (
     Facts,
     HangUp,
     Input,
+    Listen,
     Note,
     PromptEnded,
     Say,
+    SpeechHeard,
     StartMusic,
+    StopListening,
     StopMusic,
     StopSaying,
     TimeIsUp,
@@ -42,11 +45,12 @@ KEY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How a conversation went: its mistakes (none: as written) and the notes of the whole visit."""
+    """How a conversation went: its mistakes (none: as written), the notes of the visit, whether anybody listened."""
 
     name: str
     mistakes: tuple[str, ...]
     notes: tuple[Note, ...]
+    listened: bool = False
 
 
 def play(flow: Flow, conversation: Conversation, facts: Facts) -> Played:
@@ -60,7 +64,7 @@ def play(flow: Flow, conversation: Conversation, facts: Facts) -> Played:
     else:
         player.let_prompts_end()
         mistakes.extend(_ended_otherwise(player, conversation))
-    return Played(conversation.name, tuple(mistakes), tuple(player.notes))
+    return Played(conversation.name, tuple(mistakes), tuple(player.notes), player.listened)
 
 
 def _ended_otherwise(player: "Player", expected: Conversation) -> Iterator[str]:
@@ -93,6 +97,7 @@ class Player:
     notes: list[Note] = field(default_factory=list)
     said_until: float | None = None
     hung_up: bool = False
+    listened: bool = False
 
     def __post_init__(self) -> None:
         self.take(interpreter.enter(self.flow, self.facts, self.now))
@@ -111,6 +116,8 @@ class Player:
                     if self.turn.exit is not None:
                         return f"the caller left ({self.ended_as()}) before key {key} was pressed"
                     self.step(Digit(key))
+            case Says(words):
+                return self.speak(words)
             case Silence(seconds):
                 self.pass_time(self.now + seconds)
             case World(outcome, values):
@@ -120,6 +127,15 @@ class Player:
                 self.hung_up = True
             case _:
                 assert_never(step)
+        return ""
+
+    def speak(self, words: str) -> str:
+        """The caller says something, and is heard; what is wrong with that, empty if nothing is."""
+        self.pass_time(self.now + KEY_S)
+        if self.turn.exit is not None or not self.turn.cursor.listening:
+            return f"the caller says {words!r}, but nobody listens, {self.where()}"
+        self.unheard.clear()
+        self.step(SpeechHeard("matched", words) if words else SpeechHeard("away"))
         return ""
 
     def answer(self, answered: Answered) -> str:
@@ -164,7 +180,7 @@ class Player:
         self.now, self.said_until = max(self.now, self.said_until), None
         self.step(PromptEnded())
 
-    def step(self, heard: Input) -> None:
+    def step(self, heard: Input | SpeechHeard) -> None:
         """Tell the interpreter of something."""
         self.take(interpreter.step(self.flow, self.turn.cursor, heard, self.facts, self.now))
 
@@ -179,7 +195,9 @@ class Player:
                     self.said_until = self.now + PROMPT_S * len(prompts)
                 case StopSaying():
                     self.said_until = None
-                case StartMusic() | StopMusic() | Ask() | Dial() | AskSlots() | BookSlot():
+                case Listen():
+                    self.listened = True
+                case StopListening() | StartMusic() | StopMusic() | Ask() | Dial() | AskSlots() | BookSlot():
                     pass
                 case _:
                     assert_never(action)

@@ -23,6 +23,7 @@ from ivr.reading import Reader, shown
 CONVERSATIONS_MAX = 1_000
 STEPS_MAX = 500
 SILENCE_S_MAX = 86_400.0
+SAID_MAX = 200
 IN_FLOW = "in_flow"
 LEFT = "caller_left"
 
@@ -39,6 +40,13 @@ class Keys:
     """The caller presses these keys, one after the other, without waiting for what is being said."""
 
     keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """The caller says this, and a recogniser hears it; empty: it is away."""
+
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ class World:
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
-Step = Hears | Keys | Silence | World | HangsUp
+Step = Hears | Keys | Says | Silence | World | HangsUp
 OUTCOMES = (
     *("found", "none", "error"),
     *("verified", "wrong", "locked"),
@@ -188,10 +196,10 @@ def _steps(reader: Reader) -> tuple[Step, ...]:
 
 
 def _step(reader: Reader) -> Step | None:
-    kinds = [kind for kind in ("hears", "keys", "silence_s", "world", "hangs_up") if kind in reader]
+    kinds = [kind for kind in ("hears", "keys", "says", "silence_s", "world", "hangs_up") if kind in reader]
     step: Step | None = None
     if len(kinds) != 1:
-        reader.mistakes.append(f"{reader.path}: needs exactly one of hears, keys, silence_s, world and hangs_up")
+        reader.mistakes.append(f"{reader.path}: needs exactly one of hears, keys, says, silence_s, world and hangs_up")
     elif kinds == ["hears"]:
         heard = reader.raw("hears", ())
         if isinstance(heard, list) and heard and all(isinstance(each, str) for each in heard):
@@ -204,6 +212,8 @@ def _step(reader: Reader) -> Step | None:
             step = Keys(keys)
         else:
             reader.wrong("keys", f"{shown(keys)} are no keys of a telephone")
+    elif kinds == ["says"]:
+        step = _says(reader)
     elif kinds == ["silence_s"]:
         step = Silence(reader.number("silence_s", 0.0, 0.0, SILENCE_S_MAX))
     elif kinds == ["world"]:
@@ -212,6 +222,14 @@ def _step(reader: Reader) -> Step | None:
         step = HangsUp()
     reader.close()
     return step
+
+
+def _says(reader: Reader) -> Step | None:
+    words = reader.raw("says", "")
+    if isinstance(words, str) and len(words) <= SAID_MAX:
+        return Says(words)
+    reader.wrong("says", f"must be a text of up to {SAID_MAX} characters, not {shown(words)}")
+    return None
 
 
 def _values(reader: Reader, key: str) -> dict[str, Value]:

@@ -68,6 +68,14 @@ class Answered:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechHeard:
+    """How the last Listen ended: matched (`said`: a phrase of it, or digits), no_match, or away: nobody listens."""
+
+    outcome: str
+    said: str = ""
+
+
 Input = Digit | PromptEnded | TimeIsUp | Answered
 
 
@@ -196,7 +204,25 @@ class BookSlot:
     begin: float
 
 
-Action = Say | StopSaying | StartMusic | StopMusic | Ask | Dial | AskSlots | BookSlot
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Let a recogniser listen to the caller until StopListening or SpeechHeard, for one of `phrases`, or for digits.
+
+    `digits_max` 0: for phrases. At most one listens at a time.
+    """
+
+    language: Language
+    phrases: tuple[str, ...] = ()
+    digits_min: int = 0
+    digits_max: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """Nobody needs to listen any more; a SpeechHeard that is on its way is for the sender to drop."""
+
+
+Action = Listen | StopListening | Say | StopSaying | StartMusic | StopMusic | Ask | Dial | AskSlots | BookSlot
 
 
 # Notes: facts to remember
@@ -209,9 +235,10 @@ class Note(Struct, frozen=True):
     reprompted {why, tries} · exhausted {why} · flow_restarted {version}, when the version the caller was in is gone ·
     consented {given, by} · survey_invited {survey, questions} · survey_answered {survey, question, scale, answer} ·
     survey_ended {survey, outcome, answered} · asked {request, what} · answered {request, what, outcome, why,
-    took_s} · identified {customer_id} · verified {customer_id, by} (pin or recalled). `why` is no_input or
-    wrong_key; `what` is lookup, http, pin, verified, transfer, slots or use; see `world` for an answer's `why`. A node
-    of a sub-flow is `flow/node`. The language is in the cursor.
+    took_s} · identified {customer_id} · verified {customer_id, by} (pin or recalled) · spoken {said} ·
+    misheard {why, failures} (no_match, no_speech or away). `why` is no_input, wrong_key or not_understood; `what` is
+    lookup, http, pin, verified, transfer, slots or use; see `world` for an answer's `why`. A node of a sub-flow is
+    `flow/node`. The language is in the cursor.
     """
 
     what: str
@@ -289,7 +316,8 @@ class Cursor(Struct):
     `asked_at` is when it was asked what is not answered yet, else None, and `music` whether music plays meanwhile.
     `customer_id` is whom the caller is taken for, `verified` whether they have proved it. `slots` are the times for a
     callback that are being offered, each with its end, `slot` the one that is being booked. `order` is
-    that of a menu's options for this customer, each by its number from 0.
+    that of a menu's options for this customer, each by its number from 0. `listening`: a recogniser listens now;
+    `misheard` counts how often it understood nothing.
 
     Nobody changes one.
     """
@@ -317,6 +345,8 @@ class Cursor(Struct):
     slots: tuple[tuple[float, float], ...] = ()
     slot: tuple[float, float] | None = None
     order: tuple[int, ...] = ()
+    listening: bool = False
+    misheard: int = 0
 
 
 class Turn(Struct, frozen=True):

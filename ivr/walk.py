@@ -23,6 +23,7 @@ class Walk:
         *("node", "language", "tries", "saying", "ahead", "keyed", "timer_at", "variables", "calls"),
         *("collected", "question", "answered", "consent"),
         *("requests", "asked_at", "music", "customer_id", "verified", "slots", "slot", "order"),
+        *("listening", "misheard"),
         *("actions", "notes", "exit"),
     )
 
@@ -37,6 +38,7 @@ class Walk:
         self.requests, self.asked_at, self.music = cursor.requests, cursor.asked_at, cursor.music
         self.customer_id, self.verified = cursor.customer_id, cursor.verified
         self.slots, self.slot, self.order = cursor.slots, cursor.slot, cursor.order
+        self.listening, self.misheard = cursor.listening, cursor.misheard
         self.actions: list[Action] = []
         self.notes: list[Note] = []
         self.exit: Exit | None = None
@@ -67,6 +69,8 @@ class Walk:
             self.slots,
             self.slot,
             self.order,
+            self.listening,
+            self.misheard,
         )
         return Turn(cursor, tuple(self.actions), tuple(self.notes), self.exit)
 

@@ -18,7 +18,7 @@ from callcenter.runtime import CallCenter
 from ivr.expression import Value
 from ivr.model import Flow
 from ivr.rehearsal import Player, play
-from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Silence, World
+from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Says, Silence, Step, World
 from ivr.turn import Facts, Note, StopSaying, Turn
 
 HAPPENS_S: Final = 60.0  # real prompts last longer than those of the rehearsal
@@ -45,8 +45,11 @@ class Part:
         caller = self.conversation.caller
         if self.conversation.given:
             return "variables are known before the call"
-        if any(note.what == "asked" for note in play(self.flow, self.conversation, self.facts).notes):
+        played = play(self.flow, self.conversation, self.facts)
+        if any(note.what == "asked" for note in played.notes):
             return "what the world answers, or that it does not, is in the script"
+        if played.listened:
+            return "what a recogniser understands is in the script"
         if not caller.known and (caller.value_tier or default_tier) != default_tier:
             return f"a caller whom nobody knows is of tier {default_tier}"
         if not caller.known and (caller.open_case or caller.open_order or caller.at_risk):
@@ -161,7 +164,7 @@ class ByTelephone:
         story = await self._story()
         return Held((*mistakes, *self._remembered_otherwise(story, player.notes)), tuple(_notes(story)))
 
-    async def _do(self, step: Hears | Keys | Silence | World | HangsUp, player: Rehearsal, within_s: float) -> str:
+    async def _do(self, step: Step, player: Rehearsal, within_s: float) -> str:
         match step:
             case Hears(prompts):
                 playback = self._playback(player.heard)
@@ -176,7 +179,7 @@ class ByTelephone:
                 if wrong := await self._as_far_as(player, within_s, but_last=True):
                     return wrong
                 self._call.hang_up()
-            case World():
+            case World() | Says():
                 raise AssertionError("no telephone brings this about: see undialable")
         return ""
 

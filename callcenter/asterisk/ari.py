@@ -45,6 +45,13 @@ _channels = msgspec.json.Decoder(list[Channel])
 _bridges = msgspec.json.Decoder(list[Bridge])
 _endpoints = msgspec.json.Decoder(list[Endpoint])
 _application = msgspec.json.Decoder(Application)
+
+
+class _Variable(msgspec.Struct):
+    value: str
+
+
+_variable = msgspec.json.Decoder(_Variable)
 _info = msgspec.json.Decoder(AsteriskInfo)
 _encode = msgspec.json.Encoder().encode
 
@@ -203,6 +210,22 @@ class Ari:
             await self._ask("POST", path, channel_id, _encode({"variables": variables}), repeatable=True)
         except _NoAllocation as error:
             raise Unreachable(endpoint) from error
+
+    # What a caller says ---------------------------------------------------------------------------
+
+    async def snoop(self, channel_id: str, snoop_id: str) -> None:
+        """Make a channel of ours that hears what this one says, and ends with it."""
+        query = urlencode({"spy": "in", "app": self.app})
+        await self._ask("POST", f"{_channel(channel_id)}/snoop/{quote(snoop_id, safe='')}?{query}", channel_id)
+
+    async def open_media(self, channel_id: str, audio_format: str) -> str:
+        """Make a channel whose audio goes over a WebSocket to /media/<what this returns>; it begins as we connect."""
+        where = {"external_host": "INCOMING", "transport": "websocket", "connection_type": "server"}
+        query = urlencode({"app": self.app, "channelId": channel_id, "encapsulation": "none", **where})
+        await self._ask("POST", f"/channels/externalMedia?{query}&format={audio_format}", channel_id)
+        named = urlencode({"variable": "MEDIA_WEBSOCKET_CONNECTION_ID"})
+        found = await self._ask("GET", f"{_channel(channel_id)}/variable?{named}", channel_id)
+        return _variable.decode(found).value
 
     # Bridges --------------------------------------------------------------------------------------
 

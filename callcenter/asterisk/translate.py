@@ -49,6 +49,7 @@ HANG_UPS_MAX = 10_000
 _OURS = re.compile(r"[0-9a-f-]{36}\.[a-z]\d+")
 _LEG = re.compile(r"[0-9a-f-]{36}\.o\d+")
 _OUTSIDE = re.compile(r"[0-9a-f-]{36}\.x\d+")
+_EAR = re.compile(r"[0-9a-f-]{36}\.[sm]\d+")
 _CALLED = re.compile(r"[0-9a-f-]{36}\.c\d+")
 
 
@@ -97,6 +98,11 @@ def is_outside(channel_id: str) -> bool:
 def is_called(channel_id: str) -> bool:
     """Whether this is the leg of a customer whom we called, by the id we gave it."""
     return _CALLED.fullmatch(channel_id) is not None
+
+
+def is_ear(channel_id: str) -> bool:
+    """Whether a recogniser hears a caller by this channel (`ears`), by the id we gave it."""
+    return _EAR.fullmatch(channel_id) is not None
 
 
 class Translator:
@@ -160,12 +166,14 @@ class Translator:
 
 
 def _serves(channel_id: str) -> bool:
-    """Whether this is the leg of somebody whom the caller is to talk with."""
-    return is_leg(channel_id) or is_outside(channel_id)
+    """Whether this is nobody who calls: the leg of somebody whom a caller is to talk with, or a recogniser's ear."""
+    return is_leg(channel_id) or is_outside(channel_id) or is_ear(channel_id)
 
 
-def _entered(event: ari.StasisStart) -> Heard:
+def _entered(event: ari.StasisStart) -> Heard | None:
     channel = event.channel
+    if is_ear(channel.id):
+        return None  # whoever made it waits for it
     if is_outside(channel.id):
         return Addressed(channel.id, OutsideAnswered(channel.id))
     if is_leg(channel.id):
@@ -187,7 +195,8 @@ def channel_seen(channel: ari.Channel, app: str) -> ChannelSeen:
     in_stasis = channel.dialplan.app_name == "Stasis" and app_data[0] == app
     came_in = in_stasis and app_data[1:2] == ["in"]
     # By id and arguments before the variable: a caller whom we lost before TakeCall carries no variables yet.
-    role = "agent" if is_leg(channel.id) else "caller" if came_in else str(variables.get("CC_ROLE") or "")
+    ours = "agent" if is_leg(channel.id) else "ear" if is_ear(channel.id) else ""
+    role = ours or ("caller" if came_in else str(variables.get("CC_ROLE") or ""))
     return ChannelSeen(
         channel_id=channel.id,
         contact_id=contact_id,

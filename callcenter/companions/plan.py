@@ -21,7 +21,7 @@ class AsteriskPlan:
 
     `var` is the directory of our own files, `root` a provisioned root, or None for the machine's own Asterisk.
     `extra_config` appends text to rendered files by name (or adds files), `extra_modules` loads modules that
-    are left out by default: for measurements and tests. Raises PlanError with every mistake.
+    are left out by default: for a recogniser, measurements and tests. Raises PlanError with every mistake.
     """
 
     var: Path

@@ -19,6 +19,7 @@ _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/-]{1,200}")
 _TRUNK: Final = re.compile(r"[A-Za-z0-9.-]{1,100}(:[0-9]{2,5})?")
 _DIAL_STRING: Final = re.compile(r"(PJSIP|SIP|IAX2|DAHDI|Local)/[A-Za-z0-9@:;=./_-]*\{number\}[A-Za-z0-9@:;=./_-]*")
+_SOCKET: Final = re.compile(r"wss?://[^\s/]+(/\S*)?")
 _HOST_PORT: Final = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
 # What an external Asterisk must be told to us; AMI's host and user have sensible defaults.
 _EXTERNAL_NEEDS: Final = (
@@ -92,6 +93,10 @@ class Settings(BaseSettings):
     http_credentials: Path | None = Field(
         None, description="folder of what flows log in with by HTTP: files that hold an Authorization header"
     )
+    recogniser: str | None = Field(
+        None, description="WebSocket of a speech recogniser, such as ws://127.0.0.1:9090/; unset: keys only"
+    )
+    recogniser_rate: int = Field(8_000, description="samples a second that it gets: 8000 or 16000")
     app: str = Field("callcenter", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of our Stasis application")
     lease_s: int = Field(30, ge=5, le=3600, description="seconds after which an uncared-for caller is rescued")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -152,6 +157,20 @@ class Settings(BaseSettings):
             except ValueError:
                 raise ValueError("use an IP address, such as 127.0.0.1, or 0.0.0.0 for all") from None
         return "127.0.0.1" if value == "localhost" else value
+
+    @field_validator("recogniser", mode="after")
+    @classmethod
+    def _socket(cls, value: str | None) -> str | None:
+        if value is not None and not _SOCKET.fullmatch(value):
+            raise ValueError("write a WebSocket's URL, such as ws://127.0.0.1:9090/ or wss://host/path")
+        return value
+
+    @field_validator("recogniser_rate", mode="after")
+    @classmethod
+    def _known_rate(cls, value: int) -> int:
+        if value not in {8_000, 16_000}:
+            raise ValueError("use 8000 or 16000")
+        return value
 
     @field_validator("http_allowed", mode="after")
     @classmethod

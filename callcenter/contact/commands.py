@@ -2,14 +2,15 @@
 
 Three addressees. `TelephonyCommand`s go to Asterisk after the step is in the journal; each names the *lanes*
 (channel or bridge ids) it touches: commands that share a lane keep their order, others run side by side.
-`FloorCommand`s go to the floor at once, for they ask nothing of the world. What a flow asks, of the database or another
-system, goes out as `AskWorld` when the step is in the journal.
+`FloorCommand`s go to the floor at once, for they ask nothing of the world. What a flow asks, of the database, another
+system or a recogniser, goes out as a `WorldCommand` when the step is in the journal.
 """
 
 from dataclasses import dataclass
 
 from callcenter.contact.comfort import Told
 from ivr.turn import Inquiry
+from ivr.turn import Listen as Wanted
 from routing.messages import DialOutcome
 from routing.model import SoFar
 from routing.requirement import Requirement
@@ -340,7 +341,25 @@ class AskWorld:
     caller: str | None
 
 
-Command = TelephonyCommand | FloorCommand | AskWorld
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Let a recogniser hear this caller, for one of `phrases` or for digits; it ends with SpeechHeard(listening_id)."""
+
+    contact_id: str
+    listening_id: str
+    channel_id: str
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """Nobody hears this caller any more, and nothing is left of it in Asterisk; no SpeechHeard comes."""
+
+    listening_id: str
+
+
+WorldCommand = AskWorld | Listen | StopListening
+Command = TelephonyCommand | FloorCommand | WorldCommand
 
 
 def lanes(command: TelephonyCommand) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from callcenter.contact import events as ev
 from callcenter.contact.model import Contact, Phase
 from callcenter.contact.plan import Plan
 from callcenter.contact.signals import CallerLeft
+from ivr.turn import Listen as Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,20 @@ class Draft:
         if self.contact.playback_id is not None:
             self.ask(ask.StopSaying(self.contact.channel_id, self.contact.playback_id))
             self.become(playback_id=None)
+
+    def listen(self, wanted: Wanted) -> None:
+        """Let a recogniser hear the caller, under a new listening id; who listened before does so no more."""
+        self.stop_listening()
+        contact, made = self.contact, self.contact.listenings_made + 1
+        listening_id = f"{contact.contact_id}.l{made}"
+        self.become(listenings_made=made, listening_id=listening_id)
+        self.ask(ask.Listen(contact.contact_id, listening_id, contact.channel_id, wanted))
+
+    def stop_listening(self) -> None:
+        """Nobody hears the caller any more, if anybody did."""
+        if self.contact.listening_id is not None:
+            self.ask(ask.StopListening(self.contact.listening_id))
+            self.become(listening_id=None)
 
     def caller_leaves(self, *, by: str, end_state: str, cause: int = 0) -> None:
         """The visit is over; the caller's leg is not ours any more."""

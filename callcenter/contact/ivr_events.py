@@ -37,8 +37,27 @@ class Keyed(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken(Body):
+    """What the caller said was taken as the answer at a node: a phrase that it listens for, or digits."""
+
+    type: ClassVar[str] = "ivr.spoken"
+    node: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misheard(Body):
+    """A recogniser understood nothing; `why` is no_match, no_speech or away. After two `failures` only keys count."""
+
+    type: ClassVar[str] = "ivr.misheard"
+    node: str
+    why: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reprompted(Body):
-    """A menu got no key or a wrong one, for the `tries`-th time; `why` is no_input or wrong_key."""
+    """A menu got no key or a wrong one, for the `tries`-th time; `why` is no_input, wrong_key or not_understood."""
 
     type: ClassVar[str] = "ivr.reprompted"
     node: str
@@ -171,6 +190,8 @@ IvrEvent = (
     IvrEntered
     | NodeEntered
     | Keyed
+    | Spoken
+    | Misheard
     | Reprompted
     | Exhausted
     | FlowRestarted

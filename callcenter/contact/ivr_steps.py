@@ -20,6 +20,8 @@ MUSIC_CLASS = "default"  # while the world is asked
 _EVENTS: Mapping[str, Callable[..., ev.IvrEvent]] = {
     "node_entered": ev.NodeEntered,
     "keyed": ev.Keyed,
+    "spoken": ev.Spoken,
+    "misheard": ev.Misheard,
     "reprompted": ev.Reprompted,
     "exhausted": ev.Exhausted,
     "consented": ev.Consented,
@@ -61,6 +63,12 @@ def world_answered(draft: Draft, signal: sig.WorldAnswered) -> None:
         tier = customer.value_tier if customer.value_tier in draft.plan.tiers else contact.value_tier
         draft.become(customer=customer, value_tier=tier)
     _turn(draft, ivr.Answered(signal.request, signal.outcome, signal.values, signal.why))
+
+
+def speech_heard(draft: Draft, signal: sig.SpeechHeard) -> None:
+    """A recogniser understood the caller, or did not; one that nobody asked any more is not heard."""
+    if signal.listening_id == draft.contact.listening_id:
+        _turn(draft, ivr.SpeechHeard(signal.outcome, signal.said))
 
 
 def time_is_up(draft: Draft, _: sig.TimerDue) -> None:
@@ -114,6 +122,7 @@ def resume(draft: Draft) -> None:
     if cursor is None:
         return
     draft.stop_saying()
+    draft.stop_listening()
     stop_music(draft)
     outside_steps.let_go(draft, "restarted")
     flow = draft.plan.flows.get(cursor.flow)
@@ -140,7 +149,7 @@ def facts_of(contact: Contact, plan: Plan) -> ivr.Facts:
     )
 
 
-def _turn(draft: Draft, heard: ivr.Input) -> None:
+def _turn(draft: Draft, heard: ivr.Input | ivr.SpeechHeard) -> None:
     cursor = draft.contact.cursor
     assert cursor is not None, "a contact in a flow has a cursor"
     flow = draft.plan.flows.get(cursor.flow)
@@ -183,6 +192,8 @@ def _take(draft: Draft, turn: ivr.Turn) -> None:
         draft.become(language=turn.cursor.language)
         draft.remember(ev.LanguageChosen(language=turn.cursor.language))
     answers = [answer for action in turn.actions if (answer := _act(draft, action)) is not None]
+    if not turn.cursor.listening:
+        draft.stop_listening()  # though a flow that starts over does not say so
     if not (turn.cursor.asked_at is not None or isinstance(turn.exit, ivr.ToOutside)):
         outside_steps.let_go(draft, "no_answer")  # the flow waits for it no longer
     if answers:
@@ -231,6 +242,10 @@ def _act(draft: Draft, action: ivr.Action) -> ivr.Answered | None:
             draft.say(prompts, language)
         case ivr.StopSaying():
             draft.stop_saying()
+        case ivr.Listen():
+            draft.listen(action)
+        case ivr.StopListening():
+            draft.stop_listening()
         case ivr.StartMusic():
             draft.become(music_on=True)
             draft.ask(ask.StartMusic(draft.contact.channel_id, MUSIC_CLASS))
@@ -258,6 +273,7 @@ def _event(note: ivr.Note) -> ev.IvrEvent:
 def _leave(draft: Draft, exit_: str) -> None:
     contact = draft.contact
     assert contact.ivr_entered_at is not None, "who leaves a flow has entered it"
+    draft.stop_listening()
     node = contact.cursor.node if contact.cursor else ""
     draft.remember(ev.IvrLeft(exit=exit_, node=node, ivr_s=draft.now - contact.ivr_entered_at))
 

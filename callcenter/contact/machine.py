@@ -60,6 +60,7 @@ _ANSWER_AFTER_FLOW = Race("what a flow asked was answered after the caller had l
 _CLEAN_UP_LOST = Race("what we wanted to end had ended by itself")
 _CROSSED_CALLBACK = Race("the floor decided about the callback as our service of it broke off")
 _TOLD_TWICE = Race("the customer's leg is told of by an event and by a reconcile, or its end by two events")
+_WORD_AFTER_FLOW = Race("a recogniser understood the caller as they left the flow")
 
 _IVR, _QUEUED, _CONNECTING = Phase.IVR, Phase.QUEUED, Phase.CONNECTING
 _TALKING, _HELD, _GOODBYE = Phase.TALKING, Phase.HELD, Phase.GOODBYE
@@ -73,6 +74,7 @@ _ON_THE_LINE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     (_IVR, sig.CommandFailed): ivr_steps.command_failed,
     (_IVR, sig.TimerDue): ivr_steps.time_is_up,
     (_IVR, sig.WorldAnswered): ivr_steps.world_answered,
+    (_IVR, sig.SpeechHeard): ivr_steps.speech_heard,
     (_IVR, sig.OutsideAnswered): ivr_steps.outside_answered,
     (_IVR, sig.OutsideLegEnded): ivr_steps.outside_not_reached,
     (_QUEUED, sig.CallerLeft): callback_steps.caller_left,
@@ -240,6 +242,7 @@ TABLE: Mapping[tuple[Phase, type[sig.Signal]], Cell] = {
     **{(_GOODBYE, heard): cell for heard, cell in _GOING.items()},
     **{(phase, heard): cell for phase in (_WRAP_UP, _ENDED) for heard, cell in _NOBODY_LEFT.items()},
     **{(phase, sig.WorldAnswered): _ANSWER_AFTER_FLOW for phase in Phase if phase is not _IVR},
+    **{(phase, sig.SpeechHeard): _WORD_AFTER_FLOW for phase in Phase if phase is not _IVR},
     **{(phase, sig.WaitTold): _CROSSED_ESTIMATE for phase in Phase if phase not in {_IVR, _QUEUED, Phase.OUTSIDE}},
     (_WRAP_UP, sig.WrapUpOver): talk_steps.wrap_up_over,
     (_ENDED, sig.WrapUpOver): Race("the contact failed and was closed while its agent wrapped up"),
@@ -372,6 +375,7 @@ def fail(contact: Contact, reason: str, plan: Plan, now: float) -> Step:
     if contact.phase is Phase.DIALING:
         callback_steps.give_up(draft)
     outside_steps.give_up(draft)
+    draft.stop_listening()
     parted = contact.talk is not None
     if contact.talk is not None:
         draft.ask(ask.HangUp(contact.talk.leg_id))

@@ -102,7 +102,8 @@ class Contact:
     promise to call back on, for good unless the contact moves to another queue; `channel_id` then is the leg of the
     caller as they hear the promise, empty while nobody is on the line, and the leg that we dialed once they pick up.
     `last_at` is the instant of its last event: nothing that comes after it happened earlier.
-    `outside` is the phone that a flow has ring for them, or with which they talk.
+    `outside` is the phone that a flow has ring for them, or with which they talk. `listening_id` is the recogniser's
+    hearing of what they say, while there is one.
     """
 
     contact_id: str
@@ -154,6 +155,8 @@ class Contact:
     outside: Outside | None = None
     told: Told | None = None
     times_told: int = 0
+    listening_id: str | None = None
+    listenings_made: int = 0
 
     @property
     def stream(self) -> str:
@@ -180,6 +183,12 @@ class Contact:
     def offer(self, offer_id: str) -> OfferInHand | None:
         """The offer in hand with this id, which is its leg's too; None if it has settled."""
         return next((offer for offer in self.offers if offer.offer_id == offer_id), None)
+
+
+def ear_channels(listening_id: str) -> tuple[str, str]:
+    """The channels by which a recogniser hears a caller: the one that hears them, and the one that carries it to us."""
+    contact_id, _, made = listening_id.rpartition(".l")
+    return f"{contact_id}.s{made}", f"{contact_id}.m{made}"
 
 
 def card_shown(contact: Contact) -> Mapping[str, str | None]:

@@ -2,7 +2,7 @@
 
 Resource ids are ours and tell who they belong to: `<contact_id>.o3` is the third offer *and* the channel of the agent's
 leg it rings; `.c1` is the leg of a customer whom we called, `.x1` that of a phone outside, `.b1` a bridge, `.p7` a
-playback, `.r1` a recording. Only the caller's inbound channel carries Asterisk's own id.
+playback, `.r1` a recording, `.l1` a listening. Only the caller's inbound channel carries Asterisk's own id.
 """
 
 from collections.abc import Mapping
@@ -89,6 +89,15 @@ class WorldAnswered:
     values: Mapping[str, Value] = field(default_factory=dict)
     why: str = ""
     customer: CustomerCard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechHeard:
+    """How a listening ended; see `ivr.turn.SpeechHeard`."""
+
+    listening_id: str
+    outcome: str
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +283,7 @@ Signal = (
     | DigitPressed
     | PromptEnded
     | WorldAnswered
+    | SpeechHeard
     | OfferProposed
     | OfferWithdrawn
     | StepTaken

@@ -84,7 +84,7 @@ def test_mistakes_of_a_script_come_all_at_once_with_their_paths() -> None:
         "conversation[1].at: 'tomorrow' is no instant; write \"2026-11-20 10:00\"",
         "conversation[1].steps[1].hears: must be a list of prompt ids, not 'welcome'",
         "conversation[1].steps[2].keys: 'x' are no keys of a telephone",
-        "conversation[1].steps[3]: needs exactly one of hears, keys, silence_s, world and hangs_up",
+        "conversation[1].steps[3]: needs exactly one of hears, keys, says, silence_s, world and hangs_up",
         "conversation[2].name: is missing",
         "conversation[2].exit: is missing",
         "conversation[2].caller.tier: unknown key",

@@ -20,7 +20,7 @@ class World:
     appended: list[Append] = field(default_factory=list)
     submitted: list[ask.TelephonyCommand] = field(default_factory=list)
     floor: list[ask.FloorCommand] = field(default_factory=list)
-    asked: list[ask.AskWorld] = field(default_factory=list)
+    asked: list[ask.WorldCommand] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
     forgotten: list[Contact] = field(default_factory=list)
 

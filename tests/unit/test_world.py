@@ -9,10 +9,11 @@ import pytest
 
 from callcenter.config.site import load_site
 from callcenter.contact.commands import AskWorld
-from callcenter.contact.signals import CustomerCard, WorldAnswered
+from callcenter.contact.signals import CustomerCard, SpeechHeard, WorldAnswered
 from callcenter.db.engine import make_engine
 from callcenter.db.self_service import SelfService
 from callcenter.egress import Egress
+from callcenter.listening import Listener
 from callcenter.world import ASKED_MAX, World
 from ivr.turn import ComparePin, LookUp, RecallVerified, Request
 from tests.kit.parts import DEMO_SITE
@@ -51,8 +52,13 @@ class Shelf(SelfService):
 @asynccontextmanager
 async def running(database: SelfService) -> AsyncIterator[tuple[World, "asyncio.Queue[tuple[str, WorldAnswered]]"]]:
     told: asyncio.Queue[tuple[str, WorldAnswered]] = asyncio.Queue()
-    made = World(database, Egress(), site=lambda: SITE, customer={"c1": CARD}.get)
-    made.tell = lambda contact_id, answered: told.put_nowait((contact_id, answered))
+    made = World(database, Egress(), Listener(), site=lambda: SITE, customer={"c1": CARD}.get)
+
+    def tell(contact_id: str, answered: WorldAnswered | SpeechHeard) -> None:
+        assert isinstance(answered, WorldAnswered)
+        told.put_nowait((contact_id, answered))
+
+    made.tell = tell
     task = asyncio.create_task(made.run())
     yield made, told
     task.cancel()

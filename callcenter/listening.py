@@ -1,0 +1,90 @@
+"""Callers whom a recogniser hears: from the word of a contact to the outcome, which comes back as a signal.
+
+Every listening ends: with its outcome, by the contact's word, or after LISTEN_MAX_S. The contact then asks for its end
+in any case, and only that clears Asterisk; what nobody asks any more to be ended, the drift check clears.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+
+from callcenter.asterisk.ears import AsteriskEars
+from callcenter.asterisk.telephony import Access
+from callcenter.config.settings import Settings
+from callcenter.contact.commands import Listen, StopListening
+from callcenter.contact.signals import SpeechHeard
+from callcenter.errors import CallCenterError
+from callcenter.ports import Ears, Recogniser
+from callcenter.recogniser import WebSocketRecogniser
+from ivr import turn as ivr
+
+log = structlog.get_logger()
+
+LISTEN_MAX_S: Final = 300.0
+
+Tell = Callable[[str, SpeechHeard], None]
+
+
+class Listener:
+    """Hears callers for their contacts; without a recogniser every listening is over at once, with `away`."""
+
+    def __init__(self, recogniser: Recogniser | None = None, ears: Ears | None = None) -> None:
+        self._recogniser = recogniser
+        self._ears = ears
+        self._inbox: asyncio.Queue[Listen | StopListening] = asyncio.Queue()
+        self._hearing: dict[str, asyncio.Task[None]] = {}
+
+    def take(self, command: Listen | StopListening) -> None:
+        """Begin or end; returns at once."""
+        self._inbox.put_nowait(command)
+
+    async def run(self, tell: Tell) -> None:
+        """Hear until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    command = await self._inbox.get()
+                    if isinstance(command, Listen):
+                        self._hearing[command.listening_id] = group.create_task(self._hear(command, tell))
+                    else:
+                        group.create_task(self._shut(command.listening_id))
+        finally:
+            if self._ears is not None:
+                await self._ears.close()
+
+    async def _hear(self, command: Listen, tell: Tell) -> None:
+        try:
+            async with asyncio.timeout(LISTEN_MAX_S):
+                heard = await self._heard(command)
+        except (CallCenterError, TimeoutError) as error:
+            log.info("nobody listens", listening=command.listening_id, why=str(error) or type(error).__name__)
+            heard = ivr.SpeechHeard("away")
+        except Exception:
+            log.exception("a listening failed", listening=command.listening_id)
+            heard = ivr.SpeechHeard("away")
+        tell(command.contact_id, SpeechHeard(command.listening_id, heard.outcome, heard.said))
+
+    async def _heard(self, command: Listen) -> ivr.SpeechHeard:
+        if self._recogniser is None or self._ears is None:
+            return ivr.SpeechHeard("away")
+        async with aclosing(self._ears.hear(command.listening_id, command.channel_id)) as audio:
+            return await self._recogniser.recognise(command.listening_id, command.wanted, audio)
+
+    async def _shut(self, listening_id: str) -> None:
+        hearing = self._hearing.pop(listening_id, None)
+        if hearing is not None:
+            hearing.cancel()
+            await asyncio.wait({hearing})
+        if self._ears is not None:
+            await self._ears.shut(listening_id)
+
+
+def make_listener(settings: Settings, asterisk: Access) -> Listener:
+    """The listener by these settings."""
+    if settings.recogniser is None:
+        return Listener()
+    recogniser = WebSocketRecogniser(settings.recogniser, settings.recogniser_rate)
+    return Listener(recogniser, AsteriskEars(asterisk, settings.app, settings.recogniser_rate))

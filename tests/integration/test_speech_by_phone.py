@@ -1,0 +1,98 @@
+"""A caller speaks to a menu, on real Asterisk: a recogniser that takes tones for words hears them by Asterisk's media.
+
+Whatever becomes of the recogniser, the keys count, and nothing of it is left in Asterisk.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from callcenter.asterisk.ari import basic_auth
+from callcenter.config.model import Hotline as Dialed
+from callcenter.config.site import Site
+from callcenter.contact.model import Phase
+from ivr.expression import Type
+from ivr.model import CollectNode, Flow, MenuNode, QueueNode, Variable
+from ivr.sub_flows import link
+from tests.kit.hotline import NOBODY, Hotline, brisk_site, data, one, open_hotline, settings_for, types
+from tests.kit.parts import RealAsterisk
+from tests.kit.phone import Phone
+from tests.kit.recogniser import ToneRecogniser, tone_recogniser
+from tests.kit.waiting import until
+
+pytestmark = pytest.mark.integration
+
+TALK, NUMBER = "0800000710", "0800000711"
+ORDERS_HZ, DIGITS_HZ, MUMBLE_HZ = 440.0, 620.0, 1000.0
+WORDS = {ORDERS_HZ: "Orders", DIGITS_HZ: "2468"}
+
+
+def site() -> Site:
+    """The demo site with a number whose menu listens, and one that listens for digits; both are patient."""
+    plain = brisk_site()
+    ends = {"orders": QueueNode("orders"), "person": QueueNode("product")}
+    menu = MenuNode(
+        prompts=("main_menu",),
+        choices={"1": "orders", "2": "person"},
+        on_exhausted="person",
+        timeout_s=20.0,
+        speech={"zh-TW": {"orders": "1", "a person": "2"}},
+    )
+    ask = CollectNode(("main_menu",), "account", "orders", "person", digits_min=4, digits_max=4, speech=True)
+    talk = Flow("talk", "1", "menu", {"menu": menu, **ends}, "person")
+    number = Flow("number", "1", "ask", {"ask": ask, **ends}, "person", {"account": Variable(Type.DIGITS)})
+    flows = link({**plain.flows, "talk": talk, "number": number})
+    dialed = {TALK: Dialed(TALK, "talk", None, "zh-TW"), NUMBER: Dialed(NUMBER, "number", None, "zh-TW")}
+    return replace(plain, flows=flows, hotlines={**plain.hotlines, **dialed}, rules=())
+
+
+@pytest.fixture
+async def listening_asterisk(asterisk: RealAsterisk) -> RealAsterisk:
+    """The session's Asterisk as it is started for a service with a recogniser: with the module for media by socket."""
+    companion = asterisk.companion
+    login = {"Authorization": basic_auth(companion.ari_user, companion.ari_password)}
+    module = f"{companion.ari_url}/asterisk/modules/chan_websocket.so"
+    async with aiohttp.ClientSession(headers=login) as session, session.post(module) as answer:
+        assert answer.status in {204, 409}, await answer.text()  # 409: it is loaded already
+    return asterisk
+
+
+@pytest.fixture
+async def recogniser() -> AsyncIterator[ToneRecogniser]:
+    async with tone_recogniser(WORDS) as running:
+        yield running
+
+
+@pytest.fixture
+async def talking(
+    var: Path, listening_asterisk: RealAsterisk, database_url: str, recogniser: ToneRecogniser
+) -> AsyncIterator[Hotline]:
+    """The call center with the recogniser and nobody at work."""
+    settings = settings_for(var, recogniser=recogniser.url)
+    async with open_hotline(var, listening_asterisk, database_url, site(), settings) as running:
+        await running.log_out_all()
+        yield running
+
+
+async def test_a_caller_says_a_word_into_the_prompt_and_gets_to_its_option(
+    talking: Hotline, trunk: Phone, recogniser: ToneRecogniser
+) -> None:
+    call = trunk.call(TALK, caller=NOBODY)
+    await call.hears_sound()
+    await until(lambda: recogniser.heard_s > 0.5, "the recogniser hears the caller")
+    assert [(each["language"], each["rate"], each["phrases"]) for each in recogniser.starts] == [
+        ("zh-TW", 8000, ["orders", "a person"])
+    ]
+    call.speak_tone(ORDERS_HZ)
+    contact = await talking.until_phase(Phase.QUEUED)
+    assert (contact.queue, contact.listening_id) == ("orders", None)
+    await call.hang_up()
+    await talking.nothing_left()
+    (story,) = await talking.stories()
+    assert data(one(story, "ivr.spoken")) == {"node": "menu", "said": "Orders"}
+    assert "ivr.misheard" not in types(story)
+    entered = [(data(each)["node"], data(each)["by"]) for each in story if each.type == "ivr.node_entered"]
+    assert entered == [("menu", "start"), ("orders", "choices.1")]
