@@ -20,6 +20,7 @@ from ivr.sub_flows import link
 from tests.kit.hotline import NOBODY, Hotline, brisk_site, data, one, open_hotline, settings_for, types
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
+from tests.kit.ports import free_port
 from tests.kit.recogniser import ToneRecogniser, tone_recogniser
 from tests.kit.waiting import until
 
@@ -77,6 +78,15 @@ async def talking(
         yield running
 
 
+async def until_misheard(hotline: Hotline, failures: int) -> None:
+    """Wait until the recogniser has failed so often with the one who calls."""
+
+    def failed() -> bool:
+        return any(each.cursor is not None and each.cursor.misheard == failures for each in hotline.contacts)
+
+    await until(failed, f"{failures} failures", 15.0)
+
+
 async def test_a_caller_says_a_word_into_the_prompt_and_gets_to_its_option(
     talking: Hotline, trunk: Phone, recogniser: ToneRecogniser
 ) -> None:
@@ -96,3 +106,103 @@ async def test_a_caller_says_a_word_into_the_prompt_and_gets_to_its_option(
     assert "ivr.misheard" not in types(story)
     entered = [(data(each)["node"], data(each)["by"]) for each in story if each.type == "ivr.node_entered"]
     assert entered == [("menu", "start"), ("orders", "choices.1")]
+
+
+async def test_digits_are_said_and_go_into_the_variable(talking: Hotline, trunk: Phone) -> None:
+    call = trunk.call(NUMBER, caller=NOBODY, tone_hz=DIGITS_HZ)
+    contact = await talking.until_phase(Phase.QUEUED)
+    assert contact.cursor is not None
+    assert contact.cursor.variables == {"account": "2468"}
+    await call.hang_up()
+    await talking.nothing_left()
+
+
+async def test_who_is_not_understood_twice_is_listened_to_no_more_and_goes_on_by_key(
+    talking: Hotline, trunk: Phone, recogniser: ToneRecogniser
+) -> None:
+    call = trunk.call(TALK, caller=NOBODY, tone_hz=MUMBLE_HZ)
+    await until_misheard(talking, 2)
+    assert len(recogniser.starts) == 2
+    await until(lambda: not recogniser.live, "nobody listens")
+    call.speak_tone(ORDERS_HZ)  # which nobody hears any more
+    await call.hears_sound()
+    await call.press("1")
+    contact = await talking.until_phase(Phase.QUEUED)
+    assert contact.queue == "orders"
+    await call.hang_up()
+    await talking.nothing_left()
+    (story,) = await talking.stories()
+    assert [data(each)["why"] for each in story if each.type == "ivr.misheard"] == ["no_match", "no_match"]
+    assert [data(each)["why"] for each in story if each.type == "ivr.reprompted"] == ["not_understood"] * 2
+    assert len(recogniser.starts) == 2
+
+
+async def test_a_recogniser_that_dies_in_the_middle_leaves_the_caller_their_prompt_and_their_keys(
+    talking: Hotline, trunk: Phone, recogniser: ToneRecogniser
+) -> None:
+    call = trunk.call(TALK, caller=NOBODY)
+    await until(lambda: recogniser.heard_s > 0.2, "the recogniser hears the caller")
+    (contact,) = talking.contacts
+    await recogniser.die()
+    await until(lambda: talking.contacts[0].listening_id is None, "the contact knows")
+    assert talking.contacts[0].playback_id == contact.playback_id  # the prompt goes on
+    await call.hears_sound()
+    await call.press("1")
+    assert (await talking.until_phase(Phase.QUEUED)).queue == "orders"
+    await call.hang_up()
+    await talking.nothing_left()
+    (story,) = await talking.stories()
+    assert data(one(story, "ivr.misheard")) == {"node": "menu", "why": "away", "failures": 1}
+    assert "ivr.reprompted" not in types(story)
+
+
+async def test_a_caller_who_hangs_up_in_mid_listening_leaves_nothing_behind(
+    talking: Hotline, trunk: Phone, recogniser: ToneRecogniser
+) -> None:
+    call = trunk.call(TALK, caller=NOBODY)
+    await until(lambda: recogniser.heard_s > 0.2, "the recogniser hears the caller")
+    await call.hang_up()
+    await talking.nothing_left()
+    await until(lambda: not recogniser.live, "nobody listens")
+
+
+@pytest.mark.parametrize("caller_stays", [True, False])
+async def test_a_service_killed_in_mid_listening_leaves_nothing_in_asterisk_that_its_successor_does_not_clear(
+    var: Path,
+    listening_asterisk: RealAsterisk,
+    database_url: str,
+    trunk: Phone,
+    recogniser: ToneRecogniser,
+    caller_stays: bool,
+) -> None:
+    settings = settings_for(var, recogniser=recogniser.url)
+    async with open_hotline(var, listening_asterisk, database_url, site(), settings) as first:
+        await first.log_out_all()
+        call = trunk.call(TALK, caller=NOBODY)
+        await until(lambda: recogniser.heard_s > 0.2, "the recogniser hears the caller")
+        await first.kill()
+    await until(lambda: not recogniser.live, "nobody listens")
+    if not caller_stays:
+        await call.hang_up()
+    async with open_hotline(var, listening_asterisk, database_url, site(), settings) as second:
+        if caller_stays:
+            await until(lambda: len(recogniser.starts) == 2, "somebody listens again")
+            call.speak_tone(ORDERS_HZ)
+            assert (await second.until_phase(Phase.QUEUED)).queue == "orders"
+            await call.hang_up()
+        await second.nothing_left()
+
+
+async def test_without_the_recogniser_there_are_the_keys_and_asterisk_is_asked_for_nothing(
+    var: Path, listening_asterisk: RealAsterisk, database_url: str, trunk: Phone
+) -> None:
+    settings = settings_for(var, recogniser=f"ws://127.0.0.1:{free_port()}/")
+    async with open_hotline(var, listening_asterisk, database_url, site(), settings) as hotline:
+        await hotline.log_out_all()
+        call = trunk.call(TALK, caller=NOBODY, tone_hz=ORDERS_HZ)
+        await call.hears_sound()
+        await until_misheard(hotline, 1)
+        await call.press("2")
+        assert (await hotline.until_phase(Phase.QUEUED)).queue == "product"
+        await call.hang_up()
+        await hotline.nothing_left()

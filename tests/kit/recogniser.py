@@ -52,7 +52,10 @@ class ToneRecogniser:
         return socket
 
     async def _listen(self, socket: web.WebSocketResponse) -> None:
-        start = json.loads(await socket.receive_str())
+        first = await socket.receive()
+        if first.type is not WSMsgType.TEXT:
+            return  # they have thought better of it
+        start = json.loads(first.data)
         self.starts.append(start)
         if self.says is not None:
             await socket.send_str(self.says)
