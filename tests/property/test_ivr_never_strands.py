@@ -21,9 +21,12 @@ from ivr.interpreter import (
     Digit,
     Facts,
     Input,
+    Listen,
     PromptEnded,
     Say,
+    SpeechHeard,
     StartMusic,
+    StopListening,
     StopMusic,
     StopSaying,
     TimeIsUp,
@@ -32,6 +35,7 @@ from ivr.interpreter import (
     resume,
     step,
 )
+from ivr.listening import MISHEARD_MAX
 from ivr.model import (
     END_STATES,
     KEYS,
@@ -121,6 +125,19 @@ collects = st.builds(
     tries_max=st.integers(1, 3),
     interruptible=st.booleans(),
     unless_known=st.booleans(),
+    speech=st.booleans(),
+)
+menus = st.builds(
+    lambda choices, spoken, **more: MenuNode(
+        choices=choices, speech={language: {f"say {key}": key for key in choices} for language in spoken}, **more
+    ),
+    keys,
+    st.sampled_from([(), ("en",), ("en", "zh-TW")]),
+    prompts=prompts,
+    on_exhausted=node_ids,
+    tries_max=st.integers(1, 3),
+    wrong_key_prompts=st.just(("p",)),
+    said_in=said_in,
 )
 waits = {"wait_prompts": st.sampled_from([(), ("p",), ("p", "p")]), "within_s": st.sampled_from([0.5, 3.0, 20.0])}
 FOUND = {
@@ -177,15 +194,7 @@ asked_who = st.builds(
 )
 nodes: st.SearchStrategy[Node] = st.one_of(
     st.builds(SayNode, prompts, node_ids, st.booleans(), said_in),
-    st.builds(
-        MenuNode,
-        prompts,
-        keys,
-        node_ids,
-        tries_max=st.integers(1, 3),
-        wrong_key_prompts=st.just(("p",)),
-        said_in=said_in,
-    ),
+    menus,
     collects,
     collects,
     st.builds(LanguageNode, st.sampled_from(["zh-TW", "en"]), node_ids),
@@ -308,6 +317,10 @@ def flows(draw: st.DrawFn) -> Flow:
     return replace(linked, version="1")
 
 
+# Flows of nothing but nodes that may listen.
+talking_flows = one_flow("f", QueueNode("orders"), st.one_of(menus, collects), []).map(
+    lambda flow: link({"f": flow})["f"]
+)
 facts = st.builds(
     Facts,
     st.sampled_from(["zh-TW", "en"]),
@@ -329,19 +342,24 @@ VALUES: tuple[dict[str, Value], ...] = (
 )
 OUTCOMES = ("found", "none", "verified", "wrong", "locked", "error", "?", "answered", "busy", "no_answer")
 answers = st.builds(Answered, st.integers(0, 4), st.sampled_from(OUTCOMES), st.sampled_from(VALUES))
-inputs: st.SearchStrategy[Input] = st.one_of(
+words = st.sampled_from([*(f"Say {key}" for key in KEYS), "123", "1234", "", "x"])
+speech = st.builds(SpeechHeard, st.sampled_from(["matched", "matched", "no_match", "away", "?"]), words)
+Happening = Input | SpeechHeard
+inputs: st.SearchStrategy[Happening] = st.one_of(
     st.builds(Digit, st.sampled_from("123")),
     st.builds(Digit, st.sampled_from([*KEYS, "", "x", "12"])),
     st.just(PromptEnded()),
     st.just(TimeIsUp()),
     answers,
+    speech,
+    speech,
 )
 
 
 @given(flows(), facts, st.lists(inputs, max_size=60))
 @settings(max_examples=150, deadline=None)
 def test_whatever_a_caller_does_the_exit_comes_in_bounded_time_once_they_stop(
-    flow: Flow, known: Facts, heard: list[Input]
+    flow: Flow, known: Facts, heard: list[Happening]
 ) -> None:
     turn, now, exits = enter(flow, known, NOW), NOW, 0
     for one in heard:
@@ -363,7 +381,7 @@ def test_whatever_a_caller_does_the_exit_comes_in_bounded_time_once_they_stop(
 @given(flows(), facts, st.lists(inputs, max_size=60))
 @settings(max_examples=100, deadline=None)
 def test_at_most_one_say_is_heard_at_a_time_and_none_after_the_exit(
-    flow: Flow, known: Facts, heard: list[Input]
+    flow: Flow, known: Facts, heard: list[Happening]
 ) -> None:
     turn, saying, playing = enter(flow, known, NOW), 0, 0
     for one in [None, *heard]:
@@ -385,10 +403,31 @@ def test_at_most_one_say_is_heard_at_a_time_and_none_after_the_exit(
         assert playing == (1 if turn.cursor.music else 0)
 
 
+@given(talking_flows, facts, st.lists(inputs, min_size=5, max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_at_most_one_recogniser_listens_at_a_time_and_none_after_two_failures_or_the_exit(
+    flow: Flow, known: Facts, heard: list[Happening]
+) -> None:
+    turn, listening, failures = enter(flow, known, NOW), 0, 0
+    for n, one in enumerate([None, *heard]):
+        if one is not None:
+            turn = step(flow, turn.cursor, one, known, NOW + 1000.0 * n)
+        failures += sum(note.what == "misheard" for note in turn.notes)
+        for action in turn.actions:
+            listening += {Listen: 1, StopListening: -1}.get(type(action), 0)
+            assert listening in (0, 1)
+        assert listening == (1 if turn.cursor.listening else 0)
+        assert failures == turn.cursor.misheard <= MISHEARD_MAX
+        assert not (listening and failures == MISHEARD_MAX)
+        if turn.exit is not None:
+            assert not listening
+            return
+
+
 @given(flows(), facts, st.lists(inputs, max_size=60))
 @settings(max_examples=100, deadline=None)
 def test_who_waits_for_an_answer_hears_something_after_a_second_and_waits_no_longer_than_is_written(
-    flow: Flow, known: Facts, heard: list[Input]
+    flow: Flow, known: Facts, heard: list[Happening]
 ) -> None:
     turn, now = enter(flow, known, NOW), NOW
     for one in [None, *heard]:
@@ -409,7 +448,7 @@ def test_who_waits_for_an_answer_hears_something_after_a_second_and_waits_no_lon
 @given(flows(), facts, st.lists(inputs, max_size=40))
 @settings(max_examples=100, deadline=None)
 def test_after_a_restart_what_was_pending_is_asked_again_or_taken_for_an_error_and_nobody_is_stranded(
-    flow: Flow, known: Facts, heard: list[Input]
+    flow: Flow, known: Facts, heard: list[Happening]
 ) -> None:
     turn, now = enter(flow, known, NOW), NOW
     for one in heard:
@@ -438,7 +477,7 @@ def test_after_a_restart_what_was_pending_is_asked_again_or_taken_for_an_error_a
 
 @given(flows(), facts, st.lists(inputs, max_size=40))
 @settings(max_examples=40, deadline=None)
-def test_the_same_inputs_give_the_same_turns(flow: Flow, known: Facts, heard: list[Input]) -> None:
+def test_the_same_inputs_give_the_same_turns(flow: Flow, known: Facts, heard: list[Happening]) -> None:
     def run() -> list[Turn]:
         turns = [enter(flow, known, NOW)]
         turns.extend(turn for one in heard for turn in [step(flow, turns[-1].cursor, one, known, NOW + len(turns))])
@@ -470,11 +509,13 @@ def test_the_same_inputs_give_the_same_turns(flow: Flow, known: Facts, heard: li
         music=st.booleans(),
         customer_id=st.sampled_from([None, "c1"]),
         verified=st.booleans(),
+        listening=st.booleans(),
+        misheard=st.integers(0, 3),
     ),
     inputs,
 )
 @settings(max_examples=150, deadline=None)
-def test_no_cursor_and_no_input_raise(flow: Flow, known: Facts, cursor: Cursor, one: Input) -> None:
+def test_no_cursor_and_no_input_raise(flow: Flow, known: Facts, cursor: Cursor, one: Happening) -> None:
     for turn in (step(flow, cursor, one, known, NOW), resume(flow, cursor, known, NOW)):
         current = flow
         for call in turn.cursor.calls:

@@ -177,3 +177,11 @@ def test_a_phone_outside_of_nobody_is_let_go_and_its_end_is_told_as_asterisk_tel
     assert gone(found, [talks]).keys() == {PHONE}
     (late,) = witnessed(found, [talks], {PHONE: ChannelEnded(150.0, "caller", 16)})
     assert (late.signal, late.at) == (sig.OutsideLegEnded(PHONE, cause=16), 150.0)
+
+
+def test_by_what_a_recogniser_hears_is_nobodys_once_the_contact_asks_for_it_no_more() -> None:
+    ears = [caller(channel_id=f"{ID}.{kind}1", role="ear") for kind in "sm"]
+    listening = replace(after(), listening_id=f"{ID}.l1")
+    assert compare([listening], [caller(), *ears], [f"{ID}.l1"]).count == 0
+    found = compare([replace(listening, listening_id=f"{ID}.l2")], [caller(), *ears], [f"{ID}.l1"])
+    assert (found.stray_legs, found.stray_bridges) == ([f"{ID}.s1", f"{ID}.m1"], [f"{ID}.l1"])
