@@ -161,3 +161,13 @@ def test_a_called_customer_who_comes_back_from_the_fallback_is_a_caller_at_the_d
     arrival = Translator().heard(decode(back))
     assert isinstance(arrival, CallerAtTheDoor)
     assert (arrival.channel_id, arrival.dialed, arrival.answered) == (CALLED, "0800000100", True)
+
+
+@pytest.mark.parametrize("ear", [f"{CONTACT}.s1", f"{CONTACT}.m12"])
+def test_by_what_a_recogniser_hears_is_neither_a_caller_nor_a_stranger(ear: str) -> None:
+    frames = (GOLDEN / "caller_presses_keys.jsonl").read_text().splitlines()
+    caller = Translator().heard(decode(frames[0]))
+    assert isinstance(caller, CallerAtTheDoor)
+    translator = Translator()
+    heard = [translator.heard(decode(frame.replace(caller.channel_id, ear))) for frame in frames]
+    assert heard == [None] * len(frames)

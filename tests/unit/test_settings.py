@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from callcenter.blueprint import asterisk_plan
 from callcenter.config.settings import SettingsError, load_settings
+from callcenter.config.site import load_site
+from tests.kit.parts import DEMO_SITE
 
 
 @pytest.fixture
@@ -87,3 +90,13 @@ def test_settings_do_not_change_while_the_process_runs() -> None:
     settings = load_settings()
     with pytest.raises(ValidationError):
         settings.instance = "other"
+
+
+def test_a_recogniser_is_a_websocket_and_brings_the_module_it_is_reached_by(environment: Callable[..., None]) -> None:
+    assert asterisk_plan(load_settings(), load_site(DEMO_SITE), root=None).extra_modules == ()
+    environment(RECOGNISER="ws://127.0.0.1:9090/", RECOGNISER_RATE="16000")
+    settings = load_settings()
+    assert (settings.recogniser, settings.recogniser_rate) == ("ws://127.0.0.1:9090/", 16_000)
+    assert asterisk_plan(settings, load_site(DEMO_SITE), root=None).extra_modules == ("chan_websocket",)
+    environment(RECOGNISER="http://127.0.0.1:9090/", RECOGNISER_RATE="44100")
+    assert variables_with_mistakes() == ["RECOGNISER", "RECOGNISER_RATE"]
