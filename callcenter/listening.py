@@ -65,6 +65,8 @@ class Listener:
         except Exception:
             log.exception("a listening failed", listening=command.listening_id)
             heard = ivr.SpeechHeard("away")
+        finally:
+            self._hearing.pop(command.listening_id, None)
         tell(command.contact_id, SpeechHeard(command.listening_id, heard.outcome, heard.said))
 
     async def _heard(self, command: Listen) -> ivr.SpeechHeard:
@@ -79,7 +81,10 @@ class Listener:
             hearing.cancel()
             await asyncio.wait({hearing})
         if self._ears is not None:
-            await self._ears.shut(listening_id)
+            try:
+                await self._ears.shut(listening_id)
+            except Exception:  # a bug in one listening is no end of all
+                log.exception("a listening could not be ended", listening=listening_id)
 
 
 def make_listener(settings: Settings, asterisk: Access) -> Listener:

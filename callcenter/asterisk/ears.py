@@ -7,6 +7,7 @@ ids made of the listening's, `<contact_id>.l1`, which is the bridge's own; the s
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -24,6 +25,7 @@ FORMATS: Final[Mapping[int, str]] = {8_000: "slin", 16_000: "slin16"}
 FRAMES_MAX: Final = 250  # 5 s: what a slow recogniser has not taken by then, it does not get
 OPEN_S: Final = 2.0
 LOOK_S: Final = 0.02
+LOOKS: Final = 100
 
 
 class AsteriskEars:
@@ -34,6 +36,7 @@ class AsteriskEars:
         self._media_url = access.ari_url.rstrip("/").removesuffix("/ari") + "/media/"
         self._format = FORMATS[rate]
         self._session: aiohttp.ClientSession | None = None
+        self._opening: dict[str, asyncio.Task[aiohttp.ClientWebSocketResponse]] = {}
 
     async def hear(self, listening_id: str, channel_id: str) -> AsyncGenerator[bytes, None]:
         """What the caller says from now on, as 16-bit samples, until their leg or the socket ends.
@@ -41,16 +44,9 @@ class AsteriskEars:
         Raises TelephonyError. Asterisk is always read from, for a reader that stops can hold it up; what is not taken
         in time is dropped, the oldest first. `shut` is for the caller of this to ask for.
         """
-        snoop, media = ear_channels(listening_id)
-        await self._ari.snoop(channel_id, snoop)
-        connection = await self._ari.open_media(media, self._format)
-        try:
-            socket = await self._http().ws_connect(self._media_url + connection, protocols=("media",))
-        except aiohttp.ClientError as error:
-            raise LinkDown(f"media: {type(error).__name__}") from error
-        async with socket:
-            await self._ari.create_bridge(listening_id)
-            await self._join(listening_id, snoop, media)
+        opening = asyncio.create_task(self._open(listening_id, channel_id), name=f"open {listening_id}")
+        self._opening[listening_id] = opening
+        async with await asyncio.shield(opening) as socket:
             frames: asyncio.Queue[bytes | None] = asyncio.Queue(FRAMES_MAX)
             reading = asyncio.create_task(_read(socket, frames))
             try:
@@ -62,6 +58,10 @@ class AsteriskEars:
     async def shut(self, listening_id: str) -> None:
         """End all of it in Asterisk; what is gone already is fine, and what can't be ended the drift check finds."""
         snoop, media = ear_channels(listening_id)
+        opening = self._opening.pop(listening_id, None)
+        if opening is not None:  # what it still asks for must not come after its end
+            with suppress(TelephonyError):
+                await (await opening).close()
         try:
             await self._ari.hang_up(media)
             await self._ari.hang_up(snoop)
@@ -76,22 +76,32 @@ class AsteriskEars:
             await self._session.close()
             self._session = None
 
+    async def _open(self, listening_id: str, channel_id: str) -> aiohttp.ClientWebSocketResponse:
+        """Make all three, and connect; each request is bounded in time, and whoever gave up meanwhile shuts it."""
+        snoop, media = ear_channels(listening_id)
+        await self._ari.snoop(channel_id, snoop)
+        connection = await self._ari.open_media(media, self._format)
+        try:
+            async with asyncio.timeout(OPEN_S):
+                socket = await self._http().ws_connect(self._media_url + connection, protocols=("media",))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise LinkDown(f"media: {type(error).__name__}") from error
+        await self._ari.create_bridge(listening_id)
+        await self._join(listening_id, snoop, media)
+        return socket
+
     async def _join(self, bridge_id: str, snoop: str, media: str) -> None:
         """Join both; the media channel comes into our hands a moment after its socket is open, until when it can't."""
-        async with asyncio.timeout(OPEN_S):
-            while True:
-                try:
-                    await self._ari.add_channels(bridge_id, (snoop, media))
-                except Refused:
-                    await asyncio.sleep(LOOK_S)
-                else:
-                    return
+        for _ in range(LOOKS):
+            with suppress(Refused):
+                return await self._ari.add_channels(bridge_id, (snoop, media))
+            await asyncio.sleep(LOOK_S)
+        raise LinkDown(f"{media} did not come into our hands")
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(sock_connect=OPEN_S),
                 headers={"Authorization": self._ari.authorization},
             )
         return self._session
