@@ -14,8 +14,11 @@ from callcenter.contact import signals as sig
 from callcenter.contact.comfort import Comfort, Told
 from callcenter.contact.draft import Step
 from callcenter.contact.exit_steps import MOVES_MAX
+from callcenter.contact.ivr_events import Misheard
 from callcenter.contact.machine import TABLE, advance
 from callcenter.contact.model import Contact, Phase
+from ivr.listening import MISHEARD_MAX
+from ivr.model import MenuNode
 from routing.model import Exit, ExitKind
 from tests.contacts import (
     AGENT,
@@ -96,9 +99,22 @@ OUTSIDE: st.SearchStrategy[sig.Signal] = st.one_of(
     st.builds(sig.OutsideLegEnded, PHONES, st.sampled_from([0, 16, 17, 19, 21]), st.sampled_from([0, 480, 486])),
     st.builds(sig.LegsApart, PHONES),
 )
-SIGNALS = st.one_of(
-    SIGNALS, SIGNALS, OUTSIDE, st.builds(sig.WaitTold, st.none() | TOLD, st.none() | st.just("overtaken"))
+HEARD: st.SearchStrategy[sig.Signal] = st.builds(
+    sig.SpeechHeard,
+    st.sampled_from([f"{ID}.l{n}" for n in range(1, 4)]),
+    st.sampled_from(["matched", "no_match", "away"]),
+    st.sampled_from(["word", "?"]),
 )
+SIGNALS = st.one_of(
+    SIGNALS, SIGNALS, OUTSIDE, HEARD, st.builds(sig.WaitTold, st.none() | TOLD, st.none() | st.just("overtaken"))
+)
+
+_MAIN = LOOKED_AFTER.flows["main"]
+_MENU = _MAIN.nodes["menu"]
+assert isinstance(_MENU, MenuNode)
+_HEARING = replace(_MAIN, nodes={**_MAIN.nodes, "menu": replace(_MENU, speech={"zh-TW": {"word": "1"}})})
+# The site, whose menu may be answered by voice.
+LISTENING = replace(LOOKED_AFTER, flows={**LOOKED_AFTER.flows, "main": _HEARING})
 
 E = TypeVar("E")
 C = TypeVar("C")
@@ -118,7 +134,7 @@ class History:
 
     @classmethod
     def of(cls, hotline: str, signals: list[sig.Signal]) -> "History":
-        history = cls([arrival(hotline, plan=LOOKED_AFTER)])
+        history = cls([arrival(hotline, plan=LISTENING)])
         for n, signal in enumerate(signals, 1):
             contact = history.made[-1].contact
             if isinstance(signal, sig.OfferProposed):
@@ -126,7 +142,7 @@ class History:
             if (contact.phase, type(signal)) in TABLE:
                 history.heard.append(signal)
                 history.at.append(100.0 + n)
-                history.made.append(advance(contact, signal, LOOKED_AFTER, 100.0 + n))
+                history.made.append(advance(contact, signal, LISTENING, 100.0 + n))
         return history
 
     def events(self, kind: type[E]) -> list[E]:
@@ -162,6 +178,33 @@ def test_seq_is_gapless_and_the_last_event_counts_them_all(history: History) -> 
     assert len(ended) == (history.made[-1].contact.phase is Phase.ENDED)
     if ended:
         assert ended[0].seq_total == len(types(history.made))
+
+
+@given(
+    st.builds(
+        lambda rest: History.of(MENU, [sig.PromptEnded(f"{ID}.p1"), *rest]),
+        st.lists(st.one_of(SIGNALS, HEARD, HEARD, st.just(sig.TimerDue())), max_size=20),
+    )
+)
+def test_a_caller_is_listened_to_once_at_a_time_and_only_in_the_flow(history: History) -> None:
+    listening: str | None = None
+    begun: list[str] = []
+    misheard = 0
+    for step in history.made:
+        misheard += sum(isinstance(event, Misheard) for event in step.events)
+        for command in step.commands:
+            if isinstance(command, ask.StopListening):
+                assert command.listening_id == listening
+                listening = None
+            elif isinstance(command, ask.Listen):
+                assert listening is None
+                assert misheard < MISHEARD_MAX
+                listening = command.listening_id
+                begun.append(listening)
+        assert step.contact.listening_id == listening
+        assert listening is None or step.contact.phase is Phase.IVR
+    assert begun
+    assert len(set(begun)) == len(begun)
 
 
 @given(histories)
