@@ -58,7 +58,7 @@ class Listener:
     async def _hear(self, command: Listen, tell: Tell) -> None:
         try:
             async with asyncio.timeout(LISTEN_MAX_S):
-                heard = await self._heard(command)
+                heard = await self._heard(command, tell)
         except (CallCenterError, TimeoutError) as error:
             log.info("nobody listens", listening=command.listening_id, why=str(error) or type(error).__name__)
             heard = ivr.SpeechHeard("away")
@@ -69,11 +69,15 @@ class Listener:
             self._hearing.pop(command.listening_id, None)
         tell(command.contact_id, SpeechHeard(command.listening_id, heard.outcome, heard.said))
 
-    async def _heard(self, command: Listen) -> ivr.SpeechHeard:
+    async def _heard(self, command: Listen, tell: Tell) -> ivr.SpeechHeard:
         if self._recogniser is None or self._ears is None:
             return ivr.SpeechHeard("away")
+
+        def began() -> None:
+            tell(command.contact_id, SpeechHeard(command.listening_id, "began"))
+
         async with aclosing(self._ears.hear(command.listening_id, command.channel_id)) as audio:
-            return await self._recogniser.recognise(command.listening_id, command.wanted, audio)
+            return await self._recogniser.recognise(command.listening_id, command.wanted, audio, began)
 
     async def _shut(self, listening_id: str) -> None:
         hearing = self._hearing.pop(listening_id, None)

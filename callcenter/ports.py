@@ -95,8 +95,13 @@ class Telephony(Protocol):
 class Recogniser(Protocol):
     """Whoever understands what callers say."""
 
-    async def recognise(self, listening_id: str, wanted: Listen, audio: AsyncIterator[bytes]) -> SpeechHeard:
-        """What is understood first; asks for audio once somebody listens. Raises CallCenterError: nobody does."""
+    async def recognise(
+        self, listening_id: str, wanted: Listen, audio: AsyncIterator[bytes], began: Callable[[], None]
+    ) -> SpeechHeard:
+        """What is understood first; asks for audio once somebody listens. Raises CallCenterError: nobody does.
+
+        Calls `began` at most once, as the caller begins to speak.
+        """
 
 
 class Ears(Protocol):

@@ -1,13 +1,14 @@
 """A recogniser of speech: a program of its own, spoken to over a WebSocket, one connection a listening.
 
 The protocol (docs/recogniser.md): we send a JSON text that says what to listen for, then binary messages, each some
-milliseconds of signed 16-bit little-endian mono samples. It sends one JSON text, `{"type": "result", "said": "…"}` or
+milliseconds of signed 16-bit little-endian mono samples. It may say once that somebody speaks, `{"type":
+"speech"}`; then it sends one JSON text, `{"type": "result", "said": "…"}` or
 `{"type": "no_match"}`, which ends the listening; texts of other types are passed over. Either side may close at any
 time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import aiohttp
@@ -44,8 +45,13 @@ class WebSocketRecogniser:
         self._url = url
         self._rate = rate
 
-    async def recognise(self, listening_id: str, wanted: Listen, audio: AsyncIterator[bytes]) -> SpeechHeard:
-        """What is understood first. Raises RecogniserAway, and what `audio` raises; asks for audio when connected."""
+    async def recognise(
+        self, listening_id: str, wanted: Listen, audio: AsyncIterator[bytes], began: Callable[[], None]
+    ) -> SpeechHeard:
+        """What is understood first; calls `began` at most once, as somebody begins to speak.
+
+        Raises RecogniserAway, and what `audio` raises; asks for audio when connected.
+        """
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             try:
@@ -55,7 +61,7 @@ class WebSocketRecogniser:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise RecogniserAway(f"{self._url}: {type(error).__name__}") from error
             async with socket:
-                return await _first(socket, audio)
+                return await _first(socket, audio, began)
 
     def _start(self, listening_id: str, wanted: Listen) -> str:
         start: dict[str, object] = {"type": "start", "listening": listening_id, "language": wanted.language}
@@ -67,10 +73,12 @@ class WebSocketRecogniser:
         return _encode(start).decode()
 
 
-async def _first(socket: aiohttp.ClientWebSocketResponse, audio: AsyncIterator[bytes]) -> SpeechHeard:
+async def _first(
+    socket: aiohttp.ClientWebSocketResponse, audio: AsyncIterator[bytes], began: Callable[[], None]
+) -> SpeechHeard:
     """What comes first: a word of the recogniser, or the end of the audio, with which it has no more to hear."""
     sending = asyncio.create_task(_send(socket, audio))
-    hearing = asyncio.create_task(_understood(socket))
+    hearing = asyncio.create_task(_understood(socket, began))
     try:
         await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
         if not hearing.done():
@@ -92,7 +100,8 @@ async def _send(socket: aiohttp.ClientWebSocketResponse, audio: AsyncIterator[by
         raise RecogniserAway(f"it takes no audio: {type(error).__name__}") from error
 
 
-async def _understood(socket: aiohttp.ClientWebSocketResponse) -> SpeechHeard:
+async def _understood(socket: aiohttp.ClientWebSocketResponse, began: Callable[[], None]) -> SpeechHeard:
+    speaking = False
     async for message in socket:
         if message.type is not aiohttp.WSMsgType.TEXT:
             continue
@@ -104,4 +113,7 @@ async def _understood(socket: aiohttp.ClientWebSocketResponse) -> SpeechHeard:
             return SpeechHeard("matched", told.said[:SAID_MAX])
         if told.type == "no_match":
             return SpeechHeard("no_match")
+        if told.type == "speech" and not speaking:
+            speaking = True
+            began()
     raise RecogniserAway("it closed the connection")

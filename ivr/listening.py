@@ -9,18 +9,28 @@ from ivr.turn import Listen, StopListening
 from ivr.walk import Walk
 
 MISHEARD_MAX = 2
+SPEAKING_S = 10.0
 
 
 def begin(walk: Walk, node: AskingNode) -> None:
     """The node asks: let the recogniser listen, if there is anything that may be said here."""
     if walk.misheard >= MISHEARD_MAX or walk.listening:
         return
+    walk.speaking = False
     if isinstance(node, MenuNode) and (phrases := node.speech.get(walk.language)):
         walk.actions.append(Listen(walk.language, tuple(phrases)))
         walk.listening = True
     elif isinstance(node, CollectNode) and node.speech:
         walk.actions.append(Listen(walk.language, digits_min=node.digits_min, digits_max=node.digits_max))
         walk.listening = True
+
+
+def wait(walk: Walk) -> None:
+    """The caller begins to speak: nothing talks over them, and they have time to finish. Once a listening."""
+    if walk.listening and not walk.speaking:
+        walk.hush()
+        walk.speaking = True
+        walk.timer_at = walk.now + SPEAKING_S
 
 
 def end(walk: Walk) -> None:

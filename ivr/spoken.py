@@ -19,6 +19,9 @@ def hear(walk: Walk, node: Node, heard: SpeechHeard) -> NodeId | None:
     if heard.outcome == "away":
         listening.fail(walk, "away")  # the prompt goes on, and the keys count as ever
         return None
+    if heard.outcome == "began":
+        listening.wait(walk)
+        return None
     answer = _understood(walk, node, heard) if heard.outcome == "matched" else None
     if answer is None:
         listening.fail(walk, "no_match")

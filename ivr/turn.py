@@ -70,7 +70,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class SpeechHeard:
-    """How the last Listen ended: matched (`said`: a phrase of it, or digits), no_match, or away: nobody listens."""
+    """How the last Listen ended: matched (`said`: a phrase of it, or digits), no_match, or away: nobody listens.
+
+    Or that it goes on: began, the caller begins to speak.
+    """
 
     outcome: str
     said: str = ""
@@ -317,7 +320,7 @@ class Cursor(Struct):
     `customer_id` is whom the caller is taken for, `verified` whether they have proved it. `slots` are the times for a
     callback that are being offered, each with its end, `slot` the one that is being booked. `order` is
     that of a menu's options for this customer, each by its number from 0. `listening`: a recogniser listens now;
-    `misheard` counts how often it understood nothing.
+    `misheard` counts how often it understood nothing, `speaking`: the caller has begun to speak.
 
     Nobody changes one.
     """
@@ -347,6 +350,7 @@ class Cursor(Struct):
     order: tuple[int, ...] = ()
     listening: bool = False
     misheard: int = 0
+    speaking: bool = False
 
 
 class Turn(Struct, frozen=True):

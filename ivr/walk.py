@@ -23,7 +23,7 @@ class Walk:
         *("node", "language", "tries", "saying", "ahead", "keyed", "timer_at", "variables", "calls"),
         *("collected", "question", "answered", "consent"),
         *("requests", "asked_at", "music", "customer_id", "verified", "slots", "slot", "order"),
-        *("listening", "misheard"),
+        *("listening", "misheard", "speaking"),
         *("actions", "notes", "exit"),
     )
 
@@ -38,7 +38,7 @@ class Walk:
         self.requests, self.asked_at, self.music = cursor.requests, cursor.asked_at, cursor.music
         self.customer_id, self.verified = cursor.customer_id, cursor.verified
         self.slots, self.slot, self.order = cursor.slots, cursor.slot, cursor.order
-        self.listening, self.misheard = cursor.listening, cursor.misheard
+        self.listening, self.misheard, self.speaking = cursor.listening, cursor.misheard, cursor.speaking
         self.actions: list[Action] = []
         self.notes: list[Note] = []
         self.exit: Exit | None = None
@@ -71,6 +71,7 @@ class Walk:
             self.order,
             self.listening,
             self.misheard,
+            self.speaking,
         )
         return Turn(cursor, tuple(self.actions), tuple(self.notes), self.exit)
 

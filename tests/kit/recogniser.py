@@ -68,6 +68,7 @@ class ToneRecogniser:
             if len(samples) >= window:
                 answer, samples = self.understood(samples[:window], start["rate"]), samples[window:]
                 if answer is not None:
+                    await socket.send_str('{"type": "speech"}')
                     await socket.send_str(answer)
 
     async def die(self) -> None:

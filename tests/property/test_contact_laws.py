@@ -102,7 +102,7 @@ OUTSIDE: st.SearchStrategy[sig.Signal] = st.one_of(
 HEARD: st.SearchStrategy[sig.Signal] = st.builds(
     sig.SpeechHeard,
     st.sampled_from([f"{ID}.l{n}" for n in range(1, 4)]),
-    st.sampled_from(["matched", "no_match", "away"]),
+    st.sampled_from(["matched", "no_match", "away", "began"]),
     st.sampled_from(["word", "?"]),
 )
 SIGNALS = st.one_of(

@@ -343,7 +343,7 @@ VALUES: tuple[dict[str, Value], ...] = (
 OUTCOMES = ("found", "none", "verified", "wrong", "locked", "error", "?", "answered", "busy", "no_answer")
 answers = st.builds(Answered, st.integers(0, 4), st.sampled_from(OUTCOMES), st.sampled_from(VALUES))
 words = st.sampled_from([*(f"Say {key}" for key in KEYS), "123", "1234", "", "x"])
-speech = st.builds(SpeechHeard, st.sampled_from(["matched", "matched", "no_match", "away", "?"]), words)
+speech = st.builds(SpeechHeard, st.sampled_from(["matched", "matched", "no_match", "away", "began", "?"]), words)
 Happening = Input | SpeechHeard
 inputs: st.SearchStrategy[Happening] = st.one_of(
     st.builds(Digit, st.sampled_from("123")),
@@ -511,6 +511,7 @@ def test_the_same_inputs_give_the_same_turns(flow: Flow, known: Facts, heard: li
         verified=st.booleans(),
         listening=st.booleans(),
         misheard=st.integers(0, 3),
+        speaking=st.booleans(),
     ),
     inputs,
 )

@@ -120,6 +120,18 @@ def test_a_recogniser_that_is_away_is_no_reason_to_ask_again() -> None:
     assert after.exit == ToQueue("product", None)
 
 
+def test_nobody_talks_over_a_caller_who_begins_to_speak_and_they_have_ten_seconds_once() -> None:
+    first = enter(FLOW, FACTS, 0.0)
+    began = step(FLOW, first.cursor, SpeechHeard("began"), FACTS, 1.0)
+    assert (began.actions, began.timer_at, began.cursor.listening) == ((StopSaying(),), 11.0, True)
+    assert step(FLOW, began.cursor, SpeechHeard("began"), FACTS, 9.0).timer_at == 11.0
+    assert step(FLOW, began.cursor, ORDERS, FACTS, 9.0).cursor.node == "account"
+    late = step(FLOW, began.cursor, TimeIsUp(), FACTS, 11.0)
+    assert noted([late])[0] == ("misheard", {"why": "no_speech", "failures": 1})
+    again = step(FLOW, late.cursor, SpeechHeard("began"), FACTS, 12.0)
+    assert again.timer_at == 22.0
+
+
 def test_a_key_beside_the_recogniser_counts_and_ends_the_listening() -> None:
     *_, turn = hear(Digit("2"))
     assert set(turn.actions) == {StopSaying(), StopListening()}

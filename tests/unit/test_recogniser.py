@@ -62,7 +62,7 @@ def saying(*messages: str | bytes) -> Serve:
 
 async def recognised(serve: Serve, wanted: ivr.Listen = ORDERS, rate: int = 8_000) -> ivr.SpeechHeard:
     async with served(serve) as url:
-        return await WebSocketRecogniser(url, rate).recognise("c.l1", wanted, silence())
+        return await WebSocketRecogniser(url, rate).recognise("c.l1", wanted, silence(), lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,13 @@ async def test_it_is_told_what_to_listen_for_and_then_hears_the_caller(
 async def test_only_its_first_answer_counts_and_what_else_it_says_is_passed_over() -> None:
     chatter = ('{"type": "partial", "said": "ord"}', b"\x00", '{"type": "no_match"}', '{"type": "result"}')
     assert await recognised(saying(*chatter)) == ivr.SpeechHeard("no_match")
+
+
+async def test_that_somebody_begins_to_speak_is_told_once() -> None:
+    told: list[str] = []
+    async with served(saying(*['{"type": "speech"}'] * 3, '{"type": "no_match"}')) as url:
+        await WebSocketRecogniser(url, 8_000).recognise("c.l1", ORDERS, silence(), lambda: told.append("began"))
+    assert told == ["began"]
 
 
 async def test_what_it_heard_is_cut_to_what_a_journal_can_bear() -> None:
@@ -126,7 +133,9 @@ async def test_nobody_at_the_door_is_away_and_asks_for_no_audio() -> None:
         yield FRAME
 
     with pytest.raises(RecogniserAway):
-        await WebSocketRecogniser(f"ws://127.0.0.1:{free_port()}/", 8_000).recognise("c.l1", ORDERS, audio())
+        await WebSocketRecogniser(f"ws://127.0.0.1:{free_port()}/", 8_000).recognise(
+            "c.l1", ORDERS, audio(), lambda: None
+        )
     assert not asked
 
 
@@ -136,7 +145,7 @@ async def test_audio_that_ends_without_an_answer_is_away_too() -> None:
 
     async with served(saying()) as url:
         with pytest.raises(RecogniserAway):
-            await WebSocketRecogniser(url, 8_000).recognise("c.l1", ORDERS, one_frame())
+            await WebSocketRecogniser(url, 8_000).recognise("c.l1", ORDERS, one_frame(), lambda: None)
 
 
 async def test_without_a_recogniser_every_listening_is_over_at_once() -> None:
