@@ -24,6 +24,7 @@ from ivr import turn as ivr
 log = structlog.get_logger()
 
 LISTEN_MAX_S: Final = 300.0
+LISTENINGS_MAX: Final = 500  # at a time; whoever comes then has their keys
 
 Tell = Callable[[str, SpeechHeard], None]
 
@@ -47,10 +48,14 @@ class Listener:
             async with asyncio.TaskGroup() as group:
                 while True:
                     command = await self._inbox.get()
-                    if isinstance(command, Listen):
+                    if isinstance(command, Listen) and len(self._hearing) >= LISTENINGS_MAX:
+                        log.warning("too many are listened to at a time", contact=command.contact_id)
+                        tell(command.contact_id, SpeechHeard(command.listening_id, "away"))
+                    elif isinstance(command, Listen):
                         self._hearing[command.listening_id] = group.create_task(self._hear(command, tell))
                     else:
-                        group.create_task(self._shut(command.listening_id))
+                        ended = self._hearing.pop(command.listening_id, None)
+                        group.create_task(self._shut(command.listening_id, ended))
         finally:
             if self._ears is not None:
                 await self._ears.close()
@@ -79,8 +84,7 @@ class Listener:
         async with aclosing(self._ears.hear(command.listening_id, command.channel_id)) as audio:
             return await self._recogniser.recognise(command.listening_id, command.wanted, audio, began)
 
-    async def _shut(self, listening_id: str) -> None:
-        hearing = self._hearing.pop(listening_id, None)
+    async def _shut(self, listening_id: str, hearing: asyncio.Task[None] | None) -> None:
         if hearing is not None:
             hearing.cancel()
             await asyncio.wait({hearing})

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from callcenter.contact import commands as ask
 from callcenter.contact.signals import SpeechHeard
-from callcenter.listening import Listener
+from callcenter.listening import LISTENINGS_MAX, Listener
 from callcenter.recogniser import RecogniserAway, WebSocketRecogniser
 from ivr import turn as ivr
 from tests.kit.ports import free_port
@@ -146,6 +146,45 @@ async def test_audio_that_ends_without_an_answer_is_away_too() -> None:
     async with served(saying()) as url:
         with pytest.raises(RecogniserAway):
             await WebSocketRecogniser(url, 8_000).recognise("c.l1", ORDERS, one_frame(), lambda: None)
+
+
+class Waits:
+    """A recogniser, and ears, by whom nobody is ever understood."""
+
+    async def recognise(
+        self, listening_id: str, wanted: ivr.Listen, audio: AsyncIterator[bytes], began: Callable[[], None]
+    ) -> ivr.SpeechHeard:
+        async for _ in audio:
+            pass
+        raise AssertionError("silence is for ever")
+
+    async def hear(self, listening_id: str, channel_id: str) -> AsyncGenerator[bytes, None]:
+        await asyncio.Event().wait()
+        yield FRAME
+
+    async def shut(self, listening_id: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_there_is_an_end_to_how_many_are_listened_to_at_a_time() -> None:
+    told: asyncio.Queue[tuple[str, SpeechHeard]] = asyncio.Queue()
+    listener = Listener(Waits(), Waits())
+    running = asyncio.create_task(listener.run(lambda contact_id, heard: told.put_nowait((contact_id, heard))))
+    for n in range(1, LISTENINGS_MAX + 2):
+        listener.take(ask.Listen(f"c{n}", f"c{n}.l1", "channel", ORDERS))
+    last = LISTENINGS_MAX + 1
+    assert await told.get() == (f"c{last}", SpeechHeard(f"c{last}.l1", "away"))
+    listener.take(ask.StopListening("c1.l1"))
+    listener.take(ask.StopListening(f"c{last}.l1"))
+    listener.take(ask.Listen("next", "next.l1", "channel", ORDERS))
+    listener.take(ask.Listen("one more", "more.l1", "channel", ORDERS))
+    assert (await told.get())[0] == "one more"
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
 
 
 async def test_without_a_recogniser_every_listening_is_over_at_once() -> None:
