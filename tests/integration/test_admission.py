@@ -10,9 +10,8 @@ import pytest
 from callcenter.config.site import Site
 from callcenter.contact.model import Phase
 from routing.model import CallbackRules
-from tests.integration.test_callbacks import AGENT_FIRST, CUSTOMER_FIRST, at_work, calling, promised
-from tests.integration.test_callbacks import site as callback_site
 from tests.kit.behaviour import Answer
+from tests.kit.dialing_out import AGENT_FIRST, CUSTOMER_FIRST, at_work, callback_site, calling, promised
 from tests.kit.hotline import (
     AGENT_HZ,
     CALLER_HZ,

@@ -1,35 +1,34 @@
 """Callbacks on real phones: the line is let go, the place is kept, and the customer's phone rings when it is time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from callcenter.config.settings import Settings
-from callcenter.config.site import Site
-from callcenter.contact.dial_policy import DialPolicy
 from callcenter.contact.model import Phase
-from routing.model import CallbackMode, CallbackRules, Exit, ExitKind, Step
-from routing.requirement import ANYONE
+from routing.model import CallbackRules
 from tests.kit.behaviour import BUSY, Answer, RingForEver
+from tests.kit.dialing_out import (
+    AGENT_FIRST,
+    CUSTOMER_FIRST,
+    NUMBER,
+    TAIWAN,
+    at_work,
+    callback_site,
+    calling,
+    promised,
+)
 from tests.kit.hotline import (
     AGENT_HZ,
     CALLER_HZ,
     NOBODY,
     VIP,
-    Hotline,
-    access,
-    brisk_site,
     data,
     hears_only,
     one,
-    open_hotline,
     types,
-    without_announcement,
 )
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
@@ -37,70 +36,13 @@ from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
 
-CALLBACK = Exit(ExitKind.CALLBACK)
-NUMBER = "+886912345678"  # NOBODY's, in E.164
-CUSTOMER_FIRST = CallbackRules(CallbackMode.CUSTOMER_FIRST, dial_s=1.0, attempts_max=2, retry_s=1.0, expires_s=60.0)
-AGENT_FIRST = replace(CUSTOMER_FIRST, mode=CallbackMode.AGENT_FIRST)
-TAIWAN = DialPolicy(allow=("+886",), refuse=("+886204",), caller_id="0800000100", ring_s=15.0)
-
-
-def site(rules: CallbackRules, policy: DialPolicy = TAIWAN, **vip: Any) -> Site:
-    """The demo site, whose VIP queue takes any agent and promises a callback to who has waited for half a second."""
-    plain = without_announcement(replace(brisk_site(), rules=(), dial_out=policy, callback_prompts=("goodbye",)))
-    whole: dict[str, Any] = {
-        "requires": ANYONE,
-        "needs": {},
-        "steps": (Step(),),
-        "exit_to": CALLBACK,
-        "exit_after_s": 0.5,
-        "callback": rules,
-    } | vip
-    return replace(plain, queues={**plain.queues, "vip": replace(plain.queues["vip"], **whole)})
-
-
-@asynccontextmanager
-async def calling(
-    var: Path,
-    asterisk: RealAsterisk,
-    database_url: str,
-    trunk: Phone,
-    site: Site,
-    *,
-    at_home: bool = True,
-    settings: Settings | None = None,
-) -> AsyncIterator[Hotline]:
-    """The call center, whose own calls go to the trunk's phone; `at_home`: nobody is at work."""
-    host, port = trunk.stack.address
-    way = replace(access(asterisk.companion), trunk=f"{host}:{port}")
-    async with open_hotline(var, asterisk, database_url, site, settings, way=way) as hotline:
-        if at_home:
-            await hotline.log_out_all()
-        yield hotline
-
-
-async def at_work(hotline: Hotline, phone: Phone) -> None:
-    """agent01 is there, and may be asked for a callback at once."""
-    await phone.register()
-    hotline.center.floor.log_in("agent01")
-
-
-async def promised(hotline: Hotline, trunk: Phone) -> str:
-    """A caller to whom a callback is promised, and who is let go; the contact's id."""
-    call = trunk.call(VIP, caller=NOBODY, tone_hz=CALLER_HZ)
-    await call.answered()
-    await hotline.until_phase(Phase.GOODBYE)
-    await call.hears_sound()
-    await call.ended()
-    assert call.ended_by == "them"
-    return (await hotline.until_phase(Phase.CALLBACK)).contact_id
-
 
 async def test_customer_first_the_customer_is_called_waits_among_the_first_and_talks_with_an_agent(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, phones: Mapping[str, Phone]
 ) -> None:
     trunk.behaviour = Answer(after_s=0.3, tone_hz=CALLER_HZ)
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    async with calling(var, asterisk, database_url, trunk, site(CUSTOMER_FIRST)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, callback_site(CUSTOMER_FIRST)) as hotline:
         contact_id = await promised(hotline, trunk)
         (view,) = hotline.center.floor.snapshot().queues[-1].waiting
         assert (view.entered.contact_id, view.entered.callback) == (contact_id, True)
@@ -137,7 +79,7 @@ async def test_agent_first_the_agent_hears_music_while_the_customers_phone_rings
 ) -> None:
     trunk.behaviour = RingForEver()
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    async with calling(var, asterisk, database_url, trunk, site(AGENT_FIRST)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, callback_site(AGENT_FIRST)) as hotline:
         await promised(hotline, trunk)
         await at_work(hotline, phones["agent01"])
         desk, customer = await phones["agent01"].next_call(), await trunk.next_call()
@@ -175,7 +117,7 @@ async def test_who_does_not_pick_up_is_tried_again_and_given_up_after_the_last_a
     rules: CallbackRules,
 ) -> None:
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    brief = site(rules, replace(TAIWAN, ring_s=1.0))
+    brief = callback_site(rules, replace(TAIWAN, ring_s=1.0))
     async with calling(var, asterisk, database_url, trunk, brief) as hotline:
         await promised(hotline, trunk)
         trunk.behaviour = RingForEver()
@@ -199,7 +141,7 @@ async def test_a_callback_that_nobody_came_to_expires(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone
 ) -> None:
     short = replace(CUSTOMER_FIRST, expires_s=4.0)
-    async with calling(var, asterisk, database_url, trunk, site(short)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, callback_site(short)) as hotline:
         await promised(hotline, trunk)
         await hotline.nothing_left(within_s=8.0)
         (story,) = await hotline.stories()
@@ -211,7 +153,7 @@ async def test_a_customer_who_calls_again_takes_up_the_callback_with_the_age_it_
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, phones: Mapping[str, Phone]
 ) -> None:
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    patient = site(AGENT_FIRST, exit_after_s=3.0)
+    patient = callback_site(AGENT_FIRST, exit_after_s=3.0)
     async with calling(var, asterisk, database_url, trunk, patient) as hotline:
         first = await promised(hotline, trunk)
         entered_at = next(contact.waiting_since for contact in hotline.contacts)
@@ -234,7 +176,7 @@ async def test_a_customer_who_calls_again_takes_up_the_callback_with_the_age_it_
 async def test_a_number_that_may_not_be_dialed_is_promised_nothing(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone
 ) -> None:
-    nowhere = site(CUSTOMER_FIRST, replace(TAIWAN, allow=("+81",)))
+    nowhere = callback_site(CUSTOMER_FIRST, replace(TAIWAN, allow=("+81",)))
     async with calling(var, asterisk, database_url, trunk, nowhere) as hotline:
         call = trunk.call(VIP, caller=NOBODY)
         await call.ended()
@@ -248,9 +190,9 @@ async def test_a_number_that_may_be_dialed_no_more_is_not_dialed_and_the_agent_i
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, phones: Mapping[str, Phone]
 ) -> None:
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    async with calling(var, asterisk, database_url, trunk, site(AGENT_FIRST)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, callback_site(AGENT_FIRST)) as hotline:
         await promised(hotline, trunk)
-        hotline.center.switchboard.reconfigure(site(AGENT_FIRST, replace(TAIWAN, refuse=(NUMBER,))))
+        hotline.center.switchboard.reconfigure(callback_site(AGENT_FIRST, replace(TAIWAN, refuse=(NUMBER,))))
         await at_work(hotline, phones["agent01"])
         await (await phones["agent01"].next_call()).ended()
         await hotline.nothing_left()
@@ -268,7 +210,7 @@ async def test_who_presses_the_key_while_waiting_is_called_back(
 ) -> None:
     trunk.behaviour = Answer(tone_hz=CALLER_HZ)
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    keyed = site(CUSTOMER_FIRST, exit_to=None, exit_after_s=0.0, callback_key="1")
+    keyed = callback_site(CUSTOMER_FIRST, exit_to=None, exit_after_s=0.0, callback_key="1")
     async with calling(var, asterisk, database_url, trunk, keyed) as hotline:
         call = trunk.call(VIP, caller=NOBODY)
         await call.answered()
@@ -292,7 +234,7 @@ async def test_whoever_hangs_up_while_a_callback_is_under_way_leaves_nothing_beh
 ) -> None:
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
     once = replace(AGENT_FIRST, attempts_max=1)
-    async with calling(var, asterisk, database_url, trunk, site(once)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, callback_site(once)) as hotline:
         # The caller, while they are told that they will be called back: that is a promise too.
         call = trunk.call(VIP, caller=NOBODY)
         await call.answered()
@@ -319,7 +261,7 @@ async def test_a_called_customer_who_gives_up_before_an_agent_is_there_is_no_aba
 ) -> None:
     trunk.behaviour = Answer()
     phones["agent01"].behaviour = RingForEver()
-    async with calling(var, asterisk, database_url, trunk, site(CUSTOMER_FIRST)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, callback_site(CUSTOMER_FIRST)) as hotline:
         await promised(hotline, trunk)
         await at_work(hotline, phones["agent01"])
         customer, desk = await trunk.next_call(), await phones["agent01"].next_call()

@@ -12,16 +12,8 @@ from callcenter.clock import AnchoredClock
 from callcenter.companions.postgres import PostgresCompanion
 from callcenter.contact.model import Phase
 from tests.integration.test_audit_on_asterisk import audited, cel_says
-from tests.integration.test_callbacks import (
-    AGENT_FIRST,
-    CUSTOMER_FIRST,
-    NUMBER,
-    at_work,
-    calling,
-    promised,
-    site,
-)
 from tests.kit.behaviour import Answer, RingForEver
+from tests.kit.dialing_out import AGENT_FIRST, CUSTOMER_FIRST, NUMBER, at_work, callback_site, calling, promised
 from tests.kit.hotline import AGENT_HZ, CALLER_HZ, VIP, Hotline, access, data, hears_only, one, settings_for, types
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
@@ -46,11 +38,11 @@ async def test_a_callback_that_waits_keeps_its_age_over_a_crash_and_is_kept(
 ) -> None:
     trunk.behaviour = Answer(tone_hz=CALLER_HZ)
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    async with calling(var, asterisk, database_url, trunk, site(CUSTOMER_FIRST)) as before:
+    async with calling(var, asterisk, database_url, trunk, callback_site(CUSTOMER_FIRST)) as before:
         contact_id = await promised(before, trunk)
         (waiting,) = before.center.floor.snapshot().queues[-1].waiting
         await before.kill()
-    async with calling(var, asterisk, database_url, trunk, site(CUSTOMER_FIRST)) as after:
+    async with calling(var, asterisk, database_url, trunk, callback_site(CUSTOMER_FIRST)) as after:
         (again,) = after.center.floor.snapshot().queues[-1].waiting
         assert again.entered == waiting.entered
         assert again.expires_at == pytest.approx(waiting.expires_at, abs=0.001)
@@ -66,7 +58,7 @@ async def test_phones_that_rang_as_the_service_died_are_let_go_and_rung_again(
 ) -> None:
     trunk.behaviour = RingForEver()
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    once = site(replace(AGENT_FIRST, attempts_max=1))
+    once = callback_site(replace(AGENT_FIRST, attempts_max=1))
     async with calling(var, asterisk, database_url, trunk, once) as before:
         contact_id = await promised(before, trunk)
         await at_work(before, phones["agent01"])
@@ -91,7 +83,7 @@ async def test_a_customer_who_picked_up_while_the_service_was_dead_is_called_aga
 ) -> None:
     trunk.behaviour = RingForEver()
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    async with calling(var, asterisk, database_url, trunk, site(CUSTOMER_FIRST)) as before:
+    async with calling(var, asterisk, database_url, trunk, callback_site(CUSTOMER_FIRST)) as before:
         contact_id = await promised(before, trunk)
         await at_work(before, phones["agent01"])
         customer = await trunk.next_call()
@@ -101,7 +93,7 @@ async def test_a_customer_who_picked_up_while_the_service_was_dead_is_called_aga
     await customer.ended()
     assert customer.ended_by == "them", "Asterisk has nobody to give them to"
     trunk.behaviour = Answer(tone_hz=CALLER_HZ)
-    async with calling(var, asterisk, database_url, trunk, site(CUSTOMER_FIRST), at_home=False) as after:
+    async with calling(var, asterisk, database_url, trunk, callback_site(CUSTOMER_FIRST), at_home=False) as after:
         again, desk = await trunk.next_call(), await phones["agent01"].next_call()
         await asyncio.gather(hears_only(again, AGENT_HZ), hears_only(desk, CALLER_HZ))
         await again.hang_up()
@@ -118,14 +110,14 @@ async def test_an_audit_with_asterisk_as_the_witness_misses_nobody_while_a_callb
     cel, from_at = asterisk.companion.cel_path, AnchoredClock().now()
     trunk.behaviour = Answer(tone_hz=CALLER_HZ)
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
-    async with calling(tmp_path, asterisk, url, trunk, site(AGENT_FIRST)) as hotline:
+    async with calling(tmp_path, asterisk, url, trunk, callback_site(AGENT_FIRST)) as hotline:
         await promised(hotline, trunk)
         await hotline.written()
         await hotline.kill()
     await until(lambda: cel_says(cel, "LINKEDID_END", 1, from_at), "their line is free")
     awaited = await audited(cel, journal, url, from_at)
     assert (awaited.findings, awaited.open, awaited.callers_witnessed) == ([], 1, 1)
-    async with calling(tmp_path, asterisk, url, trunk, site(AGENT_FIRST)) as hotline:
+    async with calling(tmp_path, asterisk, url, trunk, callback_site(AGENT_FIRST)) as hotline:
         await at_work(hotline, phones["agent01"])
         customer, desk = await trunk.next_call(), await phones["agent01"].next_call()
         await asyncio.gather(hears_only(customer, AGENT_HZ), hears_only(desk, CALLER_HZ))
@@ -141,7 +133,7 @@ async def test_a_called_customer_whom_nobody_cares_for_is_rescued_as_every_calle
 ) -> None:
     trunk.behaviour = Answer(tone_hz=CALLER_HZ)
     phones["agent01"].behaviour = RingForEver()
-    async with calling(var, asterisk, database_url, trunk, site(CUSTOMER_FIRST, ring_s=60.0)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, callback_site(CUSTOMER_FIRST, ring_s=60.0)) as hotline:
         first = await promised(hotline, trunk)
         await at_work(hotline, phones["agent01"])
         customer = await trunk.next_call()
@@ -163,7 +155,7 @@ async def test_a_called_customer_whose_lease_lapses_while_we_are_dead_is_cut_off
     """Asterisk has no dialplan for whom we called; without a guard, their lease ends the call."""
     trunk.behaviour = Answer(tone_hz=CALLER_HZ)
     phones["agent01"].behaviour = RingForEver()
-    ours, brief = site(CUSTOMER_FIRST, ring_s=60.0), settings_for(var, lease_s=LEASE_S)
+    ours, brief = callback_site(CUSTOMER_FIRST, ring_s=60.0), settings_for(var, lease_s=LEASE_S)
     async with calling(var, asterisk, database_url, trunk, ours, settings=brief) as before:
         contact_id = await promised(before, trunk)
         await at_work(before, phones["agent01"])

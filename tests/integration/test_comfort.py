@@ -15,8 +15,8 @@ from callcenter.contact.model import Phase
 from ivr.speech.waiting import say_place, say_wait
 from routing.model import Step
 from routing.requirement import ANYONE
-from tests.integration.test_callbacks import TAIWAN, at_work, calling
 from tests.kit.behaviour import Answer, RingForEver
+from tests.kit.dialing_out import TAIWAN, at_work, calling
 from tests.kit.hotline import (
     AGENT_HZ,
     CALLER_HZ,

@@ -1,8 +1,7 @@
 """A flow connects a caller with a phone outside, on real phones: it rings, it is answered or not, nobody is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,19 +14,16 @@ from callcenter.contact.model import Phase
 from ivr.expression_text import parse_expression
 from ivr.model import Flow, OutsideNode, QueueNode, SayNode
 from ivr.sub_flows import link
-from tests.integration.test_callbacks import TAIWAN
 from tests.kit.behaviour import BUSY, Answer, RingForEver
+from tests.kit.dialing_out import TAIWAN, calling
 from tests.kit.hotline import (
     AGENT_HZ,
     CALLER_HZ,
     NOBODY,
-    Hotline,
-    access,
     brisk_site,
     data,
     hears_only,
     one,
-    open_hotline,
     types,
 )
 from tests.kit.parts import RealAsterisk
@@ -59,24 +55,12 @@ def site(policy: DialPolicy | None = TAIWAN, number: str = OFFICE, ring_s: float
     return replace(plain, flows=flows, hotlines=hotlines, dial_out=policy, rules=())
 
 
-@asynccontextmanager
-async def branching(
-    var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, site: Site
-) -> AsyncIterator[Hotline]:
-    """The call center with nobody at work, whose own calls go to the trunk's phone."""
-    host, port = trunk.stack.address
-    way = replace(access(asterisk.companion), trunk=f"{host}:{port}")
-    async with open_hotline(var, asterisk, database_url, site, way=way) as hotline:
-        await hotline.log_out_all()
-        yield hotline
-
-
 @pytest.mark.parametrize("first", ["caller", "outside"])
 async def test_the_caller_hears_it_ring_and_talks_with_who_answers_until_one_of_them_hangs_up(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, first: str
 ) -> None:
     trunk.behaviour = RingForEver()
-    async with branching(var, asterisk, database_url, trunk, site()) as hotline:
+    async with calling(var, asterisk, database_url, trunk, site()) as hotline:
         call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
         office = await trunk.next_call()
         assert office.invite.uri.partition("@")[0] == f"sip:{OFFICE}"
@@ -111,7 +95,7 @@ async def test_the_caller_hears_it_ring_and_talks_with_who_answers_until_one_of_
 async def test_busy_and_unanswered_lead_on_in_the_flow_and_the_caller_stays(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone
 ) -> None:
-    async with branching(var, asterisk, database_url, trunk, site(ring_s=1.0)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, site(ring_s=1.0)) as hotline:
         for behaviour, outcome in ((BUSY, "busy"), (RingForEver(), "no_answer")):
             trunk.behaviour = behaviour
             call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
@@ -144,7 +128,7 @@ async def test_what_may_not_be_dialed_never_rings(
     number: str,
     why: str,
 ) -> None:
-    async with branching(var, asterisk, database_url, trunk, site(policy, number)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, site(policy, number)) as hotline:
         call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
         await hotline.until_phase(Phase.QUEUED)
         await call.hang_up()
@@ -159,7 +143,7 @@ async def test_a_phone_outside_takes_a_trunk_of_its_own_and_never_one_that_is_ke
 ) -> None:
     """The demo keeps four for better tiers: of six, the caller has one and the phone another; of five it gets none."""
     trunk.behaviour = RingForEver()
-    async with branching(var, asterisk, database_url, trunk, replace(site(), trunks=6)) as hotline:
+    async with calling(var, asterisk, database_url, trunk, replace(site(), trunks=6)) as hotline:
         call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
         office = await trunk.next_call()
         assert hotline.center.switchboard.trunks_in_use == 2
@@ -182,7 +166,7 @@ async def test_an_extension_of_the_house_is_dialed_as_it_is(
 ) -> None:
     trunk.behaviour = Answer(tone_hz=AGENT_HZ)
     allowed = site(replace(TAIWAN, extensions=("20",)), "2001")
-    async with branching(var, asterisk, database_url, trunk, allowed) as hotline:
+    async with calling(var, asterisk, database_url, trunk, allowed) as hotline:
         call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
         phone = await trunk.next_call()
         assert phone.invite.uri.partition("@")[0] == "sip:2001"
@@ -195,7 +179,7 @@ async def test_the_caller_who_hangs_up_while_it_rings_stops_it(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone
 ) -> None:
     trunk.behaviour = RingForEver()
-    async with branching(var, asterisk, database_url, trunk, site()) as hotline:
+    async with calling(var, asterisk, database_url, trunk, site()) as hotline:
         call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
         office = await trunk.next_call()
         await call.hears_sound()
@@ -212,11 +196,11 @@ async def test_killed_while_it_rings_it_is_rung_again_and_killed_in_the_talk_the
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, phones: Mapping[str, Phone]
 ) -> None:
     trunk.behaviour = RingForEver()
-    async with branching(var, asterisk, database_url, trunk, site()) as first:
+    async with calling(var, asterisk, database_url, trunk, site()) as first:
         call = trunk.call(BRANCH, caller=NOBODY, tone_hz=CALLER_HZ)
         rings = await trunk.next_call()
         await first.kill()
-    async with branching(var, asterisk, database_url, trunk, site()) as second:
+    async with calling(var, asterisk, database_url, trunk, site()) as second:
         office = await trunk.next_call()
         await rings.ended()
         office.speak_tone(AGENT_HZ)
@@ -226,7 +210,7 @@ async def test_killed_while_it_rings_it_is_rung_again_and_killed_in_the_talk_the
         await second.written()
         await second.kill()
     await asyncio.gather(hears_only(call, AGENT_HZ), hears_only(office, CALLER_HZ))
-    async with branching(var, asterisk, database_url, trunk, site()) as third:
+    async with calling(var, asterisk, database_url, trunk, site()) as third:
         contact = await third.until_phase(Phase.OUTSIDE)
         await asyncio.gather(hears_only(call, AGENT_HZ), hears_only(office, CALLER_HZ))
         await office.hang_up()

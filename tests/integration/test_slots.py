@@ -1,8 +1,8 @@
 """Callbacks at a time of the caller's choice, on real phones: offered while free, kept over a crash, called in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,19 +16,17 @@ from callcenter.contact.model import Phase
 from callcenter.contact.slots import SlotRules
 from ivr.model import Flow, QueueNode, SlotsNode
 from ivr.sub_flows import link
-from tests.integration.test_callbacks import CUSTOMER_FIRST, TAIWAN, at_work
 from tests.kit.behaviour import Answer
+from tests.kit.dialing_out import CUSTOMER_FIRST, TAIWAN, at_work, calling
 from tests.kit.hotline import (
     AGENT_HZ,
     CALLER_HZ,
     NOBODY,
     Hotline,
-    access,
     brisk_site,
     data,
     hears_only,
     one,
-    open_hotline,
     types,
 )
 from tests.kit.parts import RealAsterisk
@@ -70,16 +68,11 @@ def site() -> Site:
     )
 
 
-@asynccontextmanager
-async def opened(
+def opened(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, now: float
-) -> AsyncIterator[Hotline]:
-    """The call center at that instant, with nobody at work; its own calls go to the trunk's phone."""
-    host, port = trunk.stack.address
-    way = replace(access(asterisk.companion), trunk=f"{host}:{port}")
-    async with open_hotline(var, asterisk, database_url, site(), way=way, clock=AnchoredClock(now)) as hotline:
-        await hotline.log_out_all()
-        yield hotline
+) -> AbstractAsyncContextManager[Hotline]:
+    """The call center at that instant, with nobody at work."""
+    return calling(var, asterisk, database_url, trunk, site(), clock=AnchoredClock(now))
 
 
 async def books(hotline: Hotline, trunk: Phone, caller: str) -> str:
