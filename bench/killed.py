@@ -25,7 +25,8 @@ from bench.machine import here
 from bench.rounds import foreign_since
 from callcenter.companions.postgres import PostgresCompanion
 from callcenter.db.migrate import upgrade
-from tests.integration.test_db_crash import all_is_there_once, line, service_killed_after
+from tests.database import journal_and_writer
+from tests.integration.test_db_crash import all_is_there_once, service_killed_after
 from tests.kit.api_clients import asking
 from tests.kit.behaviour import Answer
 from tests.kit.call import Call
@@ -201,7 +202,7 @@ async def writer_killed(url: str, folder: Path, kills: int) -> dict[str, Any]:
     chance, said = random.Random(20261122), set[tuple[str, int]]()
     for kill in range(kills):
         said |= await service_killed_after(folder / "journal", url, 1_000_000 * kill, chance.randrange(20, 1_500))
-    async with line(folder / "journal", url) as (journal, writer):
+    async with journal_and_writer(folder / "journal", url) as (journal, writer):
         assert await writer.until(journal.position, 60.0)
     await all_is_there_once(url, said)
     return {"kills": kills, "events": len(said), "lost": 0, "doubled": 0}

@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import random
 import tempfile
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import asyncpg
 import msgspec
 import pytest
 
+from callcenter.clock import AnchoredClock
 from callcenter.companions.postgres import PostgresCompanion
 from callcenter.contact import events as ev
 from callcenter.db.engine import connect
+from callcenter.db.journal import SqliteJournal
 from callcenter.db.migrate import upgrade
+from callcenter.db.writer import Writer
 from callcenter.ports import Append, Entry
 
 AT = 1_795_000_000.0  # an instant in November 2026
@@ -144,3 +148,19 @@ async def fetch(url: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
         return list(await connection.fetch(sql, *arguments))
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def journal_and_writer(path: Path, url: str) -> AsyncIterator[tuple[SqliteJournal, Writer]]:
+    """A journal and the writer that brings it into this database, until the block ends."""
+    journal = SqliteJournal(path, "n1", AT, lambda _: writer.wake())
+    writer = Writer(journal, url, AnchoredClock(), random.Random(1), linger_s=0.0)
+    await journal.open()
+    task = asyncio.create_task(writer.run())
+    try:
+        yield journal, writer
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await journal.close()

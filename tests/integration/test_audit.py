@@ -1,21 +1,27 @@
 """The audit on a real database and a real journal: silent when all is well, and it names whatever is not."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from callcenter.asterisk.cel import Witnessed
 from callcenter.audit import Finding, Report, audit_events
-from callcenter.clock import AnchoredClock
 from callcenter.db.evidence import journal_evidence
 from callcenter.db.journal import SqliteJournal
-from callcenter.db.writer import Writer
 from callcenter.ports import Append, Entry, StateChange
-from tests.database import AT, agent_changed, appends, contact_id, database_server, fetch, fresh_url, served
+from tests.database import (
+    AT,
+    agent_changed,
+    appends,
+    contact_id,
+    database_server,
+    fetch,
+    fresh_url,
+    journal_and_writer,
+    served,
+)
 
 pytestmark = pytest.mark.integration
 __all__ = ["database_server", "fresh_url"]
@@ -24,23 +30,8 @@ CONTACTS = 5
 LOOKED_AT = AT + 100.0
 
 
-@asynccontextmanager
-async def running(path: Path, url: str) -> AsyncIterator[tuple[SqliteJournal, Writer]]:
-    journal = SqliteJournal(path, "n1", AT, lambda _: writer.wake())
-    writer = Writer(journal, url, AnchoredClock(), random.Random(1), linger_s=0.0)
-    await journal.open()
-    task = asyncio.create_task(writer.run())
-    try:
-        yield journal, writer
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await journal.close()
-
-
 async def written(path: Path, url: str, entries: Sequence[Entry], live: Sequence[str] = ()) -> None:
-    async with running(path, url) as (journal, writer):
+    async with journal_and_writer(path, url) as (journal, writer):
         done = asyncio.Event()
         for item in appends(entries):
             journal.append(item)
@@ -150,7 +141,7 @@ async def test_an_open_contact_that_nobody_serves_is_named(tmp_path: Path, url: 
 async def test_while_the_service_runs_only_old_open_contacts_are_suspect(tmp_path: Path, url: str) -> None:
     path = tmp_path / "j"
     await written(path, url, served(1)[:10])
-    async with running(path, url):
+    async with journal_and_writer(path, url):
         findings, report = await found(path, url)
         assert findings == []
         assert report.notes == [

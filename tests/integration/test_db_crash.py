@@ -22,7 +22,17 @@ from callcenter.db.migrate import upgrade
 from callcenter.db.rebuild import rebuild
 from callcenter.db.writer import Writer
 from callcenter.ports import Append, StateChange
-from tests.database import AT, appends, contact_id, database_server, fetch, fresh_url, open_directory, served
+from tests.database import (
+    AT,
+    appends,
+    contact_id,
+    database_server,
+    fetch,
+    fresh_url,
+    journal_and_writer,
+    open_directory,
+    served,
+)
 
 pytestmark = pytest.mark.integration
 __all__ = ["database_server", "fresh_url"]
@@ -102,28 +112,13 @@ async def test_a_service_killed_in_the_middle_of_batches_loses_and_doubles_nothi
     for kill in range(KILLS):
         events = 20 if kill == 0 else chance.randrange(500, 4_000)
         said |= await service_killed_after(tmp_path / "journal", url, 1_000_000 * kill, events)
-    async with line(tmp_path / "journal", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "journal", url) as (journal, writer):
         assert await writer.until(journal.position, 30.0)
         states = await journal.live_states()
         assert {stream for stream, _ in said} <= set(states), "a state is saved with its events"
         last = await journal.last_seqs("contact/")
         assert all(last[stream] >= seq for stream, seq in said)
     await all_is_there_once(url, said)
-
-
-@asynccontextmanager
-async def line(path: Path, url: str) -> AsyncIterator[tuple[SqliteJournal, Writer]]:
-    journal = SqliteJournal(path, "n1", AT, lambda _: writer.wake())
-    writer = Writer(journal, url, AnchoredClock(), random.Random(1), linger_s=0.0)
-    await journal.open()
-    task = asyncio.create_task(writer.run())
-    try:
-        yield journal, writer
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await journal.close()
 
 
 async def test_a_postgresql_killed_in_the_middle_of_batches_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -216,7 +211,7 @@ async def postgres_killed(
     Returns what was put into the journal, and what was killed.
     """
     said, killed, pid = set[tuple[str, int]](), defaultdict[str, Killed](Killed), 0
-    async with line(path, companion.url) as (journal, writer):
+    async with journal_and_writer(path, companion.url) as (journal, writer):
         for kill in range(kills):
             what = POSTGRES_ENDS[kill % len(POSTGRES_ENDS)]
             assert await writer.until(journal.position, 60.0), f"nothing is written after {kill} kills"

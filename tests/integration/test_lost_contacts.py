@@ -17,8 +17,7 @@ from callcenter.db.evidence import journal_evidence
 from callcenter.db.queries import EventRow, Queries
 from callcenter.lost_contacts import LOST, LostContacts
 from callcenter.ports import Append, Entry
-from tests.database import AT, contact_id, database_server, fresh_url, served
-from tests.integration.test_audit import running
+from tests.database import AT, contact_id, database_server, fresh_url, journal_and_writer, served
 from tests.kit.behaviour import Answer, RingForEver
 from tests.kit.hotline import (
     AGENT_HZ,
@@ -55,7 +54,7 @@ async def queries(url: str) -> AsyncIterator[Queries]:
 
 async def closed(path: Path, url: str, queries: Queries, taken_up: Sequence[str]) -> int:
     """Let a new process on this journal look for lost contacts; how many it closed."""
-    async with running(path, url) as (journal, writer):
+    async with journal_and_writer(path, url) as (journal, writer):
         lost = LostContacts("n1", Later(), journal, queries, lambda: "site-2", writer)
         lost.restore(taken_up)
         reconciled = asyncio.Event()
@@ -72,7 +71,7 @@ async def closed(path: Path, url: str, queries: Queries, taken_up: Sequence[str]
 
 
 async def written(path: Path, url: str, entries: Sequence[Entry]) -> None:
-    async with running(path, url) as (journal, writer):
+    async with journal_and_writer(path, url) as (journal, writer):
         done = asyncio.Event()
         journal.append(Append(entries, (), done.set))
         await done.wait()

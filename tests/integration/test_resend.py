@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,27 +14,23 @@ from callcenter.db.journal_status import status_of
 from callcenter.db.resend import resend
 from callcenter.db.writer import Writer
 from callcenter.errors import DatabaseError
-from tests.database import AT, agent_changed, appends, contact_id, database_server, fetch, fresh_url, served, until
+from tests.database import (
+    AT,
+    agent_changed,
+    appends,
+    contact_id,
+    database_server,
+    fetch,
+    fresh_url,
+    journal_and_writer,
+    served,
+    until,
+)
 
 pytestmark = pytest.mark.integration
 __all__ = ["database_server", "fresh_url"]
 
 STORIES = 30
-
-
-@asynccontextmanager
-async def service(path: Path, url: str) -> AsyncIterator[tuple[SqliteJournal, Writer]]:
-    journal = SqliteJournal(path, "n1", AT, lambda _: writer.wake())
-    writer = Writer(journal, url, AnchoredClock(), random.Random(1), linger_s=0.0)
-    await journal.open()
-    task = asyncio.create_task(writer.run())
-    try:
-        yield journal, writer
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await journal.close()
 
 
 async def filled(journal: SqliteJournal, writer: Writer) -> None:
@@ -65,7 +60,7 @@ async def set_back(url: str) -> None:
 async def test_beside_the_running_service_the_database_is_made_whole(
     tmp_path: Path, url: str, since: float | None
 ) -> None:
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
         whole = await rows(url)
         await set_back(url)
@@ -78,7 +73,7 @@ async def test_beside_the_running_service_the_database_is_made_whole(
 
 
 async def test_without_the_service_too_and_a_second_time_changes_nothing(tmp_path: Path, url: str) -> None:
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
         whole = await rows(url)
     await set_back(url)
@@ -89,7 +84,7 @@ async def test_without_the_service_too_and_a_second_time_changes_nothing(tmp_pat
 
 
 async def test_what_contradicts_the_database_is_set_aside(tmp_path: Path, url: str) -> None:
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
         await fetch(url, "UPDATE contact_event SET hash = '\\x00' WHERE contact_id = $1 AND seq = 3", contact_id(0))
         came_to = await resend(url, "n1", None, tmp_path / "j")
@@ -102,12 +97,12 @@ async def test_a_database_that_never_met_the_node_says_so(tmp_path: Path, url: s
 
 
 async def test_a_damaged_journal_is_sent_again_and_doubles_nothing(tmp_path: Path, url: str) -> None:
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
     whole = await rows(url)
     with (tmp_path / "j").open("r+b") as handle:
         handle.write(b"nonsense")
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         assert journal.file.quarantined is not None
         assert await writer.until(journal.position, 20.0)
         health = writer.health()
@@ -120,7 +115,7 @@ async def test_a_damaged_journal_is_sent_again_and_doubles_nothing(tmp_path: Pat
 
 
 async def test_a_journal_that_vanished_is_told(tmp_path: Path, url: str) -> None:
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
     (tmp_path / "j").unlink()
     journal = SqliteJournal(tmp_path / "j", "n1", AT + 1000.0, lambda _: writer.wake())
@@ -142,7 +137,7 @@ async def test_the_status_is_told_beside_the_service_and_without_it(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("callcenter.db.journal.LOOK_EVERY_S", 0.1)
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
         await until(lambda: (tmp_path / "j.status").exists() and status_of(tmp_path / "j").unsent == 0)
         await until(lambda: status_of(tmp_path / "j").held == STORIES * 23)
