@@ -23,7 +23,7 @@ from routing.messages import (
     RescindOffer,
     StepTaken,
 )
-from routing.model import Activity, Outcome
+from routing.model import Activity, Outcome, Presence
 from routing.requirement import Named, met
 from tests.days import Moment
 from tests.reach import GRAIN_S
@@ -148,6 +148,19 @@ def nobody_is_called_on_a_trunk_that_is_kept(moment: Moment) -> None:
                 assert not kept or view.away is not None
 
 
+def who_logs_in_begins_level_with_the_others(moment: Moment) -> None:
+    """With as many contacts as whoever has fewest of those at work, and no less of a share than anybody has."""
+    if isinstance(moment.given, OfferSettled):
+        return  # in that very step somebody may have been given one contact more
+    there = [view for view in moment.before.agents if view.presence is not Presence.LOGGED_OUT]
+    out = {view.agent_id: view for view in moment.before.agents if view.presence is Presence.LOGGED_OUT}
+    for view in moment.after.agents:
+        was = out.get(view.agent_id)
+        if was is not None and view.presence is not Presence.LOGGED_OUT:
+            assert view.contacts == min([each.contacts for each in there], default=0)
+            assert view.stride == max(was.stride, min([each.stride for each in there], default=0.0))
+
+
 MOMENTARY: tuple[Law, ...] = (
     work_is_conserved,
     offers_go_to_who_may_serve,
@@ -156,6 +169,7 @@ MOMENTARY: tuple[Law, ...] = (
     the_step_clock_stands_still_while_a_phone_rings,
     the_overdue_are_served_first,
     nobody_is_called_on_a_trunk_that_is_kept,
+    who_logs_in_begins_level_with_the_others,
 )
 
 

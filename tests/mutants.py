@@ -195,8 +195,14 @@ MUTANTS = (
     Mutant(
         "a newcomer is flooded",
         "routing.acd.board",
-        "            agent.contacts = min([each.contacts for each in others], default=0)\n",
+        "            agent.contacts = int(self._contacts.besides(agent))\n",
         "            agent.contacts = 0\n",
+    ),
+    Mutant(
+        "a newcomer begins with what somebody had hours ago",
+        "routing.acd.newcomers",
+        "            if has <= had:\n                return has\n",
+        "            if has <= had or had >= 0.0:\n                return had\n",
     ),
     Mutant(
         "the rank is not heeded", "routing.acd.match", "key=lambda each: each.rank)", "key=lambda each: -each.rank)"

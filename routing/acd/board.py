@@ -11,6 +11,7 @@ from routing.acd.contacts import NO_REFUSALS, Contact
 from routing.acd.deadlines import Deadlines
 from routing.acd.ladder import CLOCK_GRAIN_S, Ladder, Rung, ladder, rungs
 from routing.acd.match import Group, Line, Matching
+from routing.acd.newcomers import Least
 from routing.acd.offers import Offer
 from routing.acd.order import Order
 from routing.acd.standing import Standing, standing
@@ -24,7 +25,7 @@ OFFER, AGENT, CONTACT, CALLBACK, WATCH = "offer", "agent", "contact", "callback"
 contact's reach; a callback's next attempt or expiry; the next look at loans and callbacks."""
 
 # Looked up once: a member of an Enum is found ten times slower than a global.
-_OFFERED, _ACCEPTED, _LOGGED_OUT = AgentSignal.OFFERED, AgentSignal.ACCEPTED, Presence.LOGGED_OUT
+_OFFERED, _ACCEPTED = AgentSignal.OFFERED, AgentSignal.ACCEPTED
 
 
 class Board:
@@ -188,14 +189,20 @@ class Board:
         came = agent.counted is Presence.LOGGED_OUT
         self._count(agent, agent.counted)
         if came:
-            others = [each for each in self.agents.values() if each.presence is not _LOGGED_OUT and each is not agent]
             agent.misses = 0
-            agent.contacts = min([each.contacts for each in others], default=0)
-            agent.stride = max(agent.stride, min([each.stride for each in others], default=0.0))
+            agent.contacts = int(self._contacts.besides(agent))
+            agent.stride = max(agent.stride, self._strides.besides(agent))
+            self._join(agent)
 
     def recount_restored(self, agent: Agent) -> None:
         """Count an agent whose state was restored, whose measures stay as they are."""
         self._count(agent, Presence.LOGGED_OUT)
+        if agent.presence is not Presence.LOGGED_OUT:
+            self._join(agent)
+
+    def _join(self, agent: Agent) -> None:
+        self._contacts.join(agent)
+        self._strides.join(agent)
 
     def _count(self, agent: Agent, before: Presence) -> None:
         group = self.matching.group_of[agent.agent_id]
@@ -311,9 +318,11 @@ class Board:
             if known is None:
                 known = self.agents[agent_id] = Agent(profile, since=now, ready_since=now)
             known.profile, known.retired, known.place = profile, False, place
-            self.recount_restored(known)
+            self._count(known, Presence.LOGGED_OUT)
             if known.ready:
                 self.list(known)
+        self._contacts = Least(self.agents, lambda agent: agent.contacts)
+        self._strides = Least(self.agents, lambda agent: agent.stride)
         for contact in self.contacts.values():
             self.rebind(contact)
 
