@@ -19,6 +19,7 @@ from statistics import fmean, stdev
 from typing import Any, Final
 
 import numpy as np
+from msgspec import structs
 
 from bench.naive import Caller, Scan, Worker
 from bench.routing_load import AHT_S, REFERENCE, START_AT, Center, center, drawn_tier, entry
@@ -88,7 +89,7 @@ def arrivals(where: Center, load: float, hours: float, seed: int) -> list[Arriva
     rate = load * len(where.site.agents) / AHT_S
     while (at := at + rng.expovariate(rate)) < START_AT + 3_600.0 * hours:
         kind = rng.choices(kinds, weights)[0]
-        entered = replace(entry(f"c{len(found):07}", kind, drawn_tier(rng), at, rng), preferred_agent=None)
+        entered = structs.replace(entry(f"c{len(found):07}", kind, drawn_tier(rng), at, rng), preferred_agent=None)
         found.append(Arrival(at, entered, rng.lognormvariate(np.log(AHT_S) - sigma**2 / 2, sigma)))
     return found
 

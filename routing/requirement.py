@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, assert_never
+
+from msgspec import Struct
 
 LEVEL_MAX = 100
 DEPTH_MAX = 20
@@ -50,8 +51,7 @@ class Served(Protocol):
         """Where they sit, if it is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True, gc=False, cache_hash=True):
     """The skill is held at a level in [least, most]."""
 
     skill: str
@@ -62,8 +62,7 @@ class Held:
         assert 0 <= self.least <= self.most <= LEVEL_MAX, "no level is in this range"
 
 
-@dataclass(frozen=True, slots=True)
-class Experience:
+class Experience(Struct, frozen=True, gc=False, cache_hash=True):
     """The agent's experience level is at least this."""
 
     least: int
@@ -72,36 +71,31 @@ class Experience:
         assert 0 <= self.least <= LEVEL_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class InTeam:
+class InTeam(Struct, frozen=True, gc=False, cache_hash=True):
     """The agent is in this team."""
 
     team: str
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Struct, frozen=True, gc=False, cache_hash=True):
     """The agent sits at this location."""
 
     location: str
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True, gc=False, cache_hash=True):
     """It is this agent."""
 
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True, gc=False, cache_hash=True):
     """Every part is met; none at all is met by anyone."""
 
     parts: tuple[Requirement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
+class Either(Struct, frozen=True, gc=False, cache_hash=True):
     """At least one part is met."""
 
     parts: tuple[Requirement, ...]
@@ -110,8 +104,7 @@ class Either:
         assert len(self.parts) >= 2, "one of one part is that part, one of none is never met: neither has a text"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True, gc=False, cache_hash=True):
     """The part is not met."""
 
     part: Requirement

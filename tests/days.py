@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
+from msgspec import structs
+
 from routing.acd.engine import Acd
 from routing.acd.snapshot import Snapshot
 from routing.messages import (
@@ -185,7 +187,7 @@ class Day:
         """A newcomer whom nobody knows."""
         self.contacts += 1
         newcomer = self._entered(self.acd.snapshot(), 3 * n, m)
-        return replace(newcomer, contact_id=f"new{self.contacts}", customer_id=None, offers_made=0)
+        return structs.replace(newcomer, contact_id=f"new{self.contacts}", customer_id=None, offers_made=0)
 
     def go_on(self, happenings: list[Happening]) -> Iterator[Moment]:
         """These things happen, with time between them."""

@@ -11,7 +11,8 @@ While too few trunks are free for a tier, its callbacks are held back: they stan
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from routing.acd.board import CALLBACK, CONTACT, WATCH, Board
 from routing.acd.contacts import NO_REFUSALS, Away, Contact

@@ -7,7 +7,9 @@ decides what identifies one.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from routing.messages import Entered
 

@@ -15,6 +15,8 @@ from enum import IntEnum
 from heapq import heappop, heappush
 from typing import TypeAlias
 
+from msgspec import structs
+
 from routing.acd.engine import Acd
 from routing.messages import (
     AgentChanged,
@@ -387,7 +389,7 @@ class _Run:
         elif offered and self._calling.takes(customer):
             courses[visit] = course = Course(now, None)
             self._tell_trunks(self._trunks.free(visit), now)
-            self._give(replace(again, callback=True, clock_s=now - entered_at), now)
+            self._give(structs.replace(again, callback=True, clock_s=now - entered_at), now)
             course.slot = self._acd.estimate(str(visit), now)
         else:
             self._visits.leave(visit, End.SENT_AWAY, now)

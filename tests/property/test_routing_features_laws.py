@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from routing.acd.engine import Acd
 from routing.acd.snapshot import Snapshot
@@ -99,7 +100,7 @@ def decided(kind: Kind, what: list[Happening], *, curious: bool = False) -> list
             estimates_and_explanations_agree(day.acd, moment)
             day.acd.prospects(moment.now, 5)
             if isinstance(moment.given, Entered):
-                day.acd.explain_entry(replace(moment.given, contact_id="somebody"), moment.now)
+                day.acd.explain_entry(structs.replace(moment.given, contact_id="somebody"), moment.now)
     return told
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from routing.acd.contacts import Away
 from routing.acd.engine import Acd
@@ -572,7 +573,7 @@ def test_time_alone_never_dials_a_customer_twice() -> None:
 def test_attempts_pause_and_expiry_of_an_earlier_process_hold() -> None:
     acd = center()
     so_far = SoFar(attempts=2, expires_at=400.0, retry_at=100.0)
-    acd.step(replace(entered("c1", 10.0), callback=True, so_far=so_far), 20.0)
+    acd.step(structs.replace(entered("c1", 10.0), callback=True, so_far=so_far), 20.0)
     release(acd, 30.0, "a0")
     assert contact(acd, "c1").attempts == 2
     assert follow(acd, 99.0) == []
@@ -583,7 +584,7 @@ def test_attempts_pause_and_expiry_of_an_earlier_process_hold() -> None:
 
 def test_a_promise_that_is_too_old_is_over_at_once() -> None:
     acd = center()
-    given = replace(entered("c1", 10.0), callback=True, so_far=SoFar(0, expires_at=20.0))
+    given = structs.replace(entered("c1", 10.0), callback=True, so_far=SoFar(0, expires_at=20.0))
     assert said(acd.step(given, 20.0)) == ["c1 no callback (expired)"]
     assert in_queues(acd) == []
 
