@@ -50,9 +50,11 @@ def _import(settings: Settings, file: Path, *, check: bool, as_json: bool) -> Ex
         asyncio.run(_store(settings, found.records))
     if as_json:
         stored = not found.mistakes and not check
-        say_json({"customers": len(found.records), "mistakes": list(found.mistakes), "stored": stored})
+        say_json(
+            {"customers": len(found.records), "mistakes": [str(each) for each in found.mistakes], "stored": stored}
+        )
     elif found.mistakes:
-        out().print("\n".join(found.mistakes), markup=False)
+        out().print("\n".join(str(each) for each in found.mistakes), markup=False)
         err().print(f"callcenter: nothing of {file} was taken over", markup=False)
     else:
         err().print(f"{len(found.records)} customers {'are fine' if check else 'taken over'}", markup=False)

@@ -14,7 +14,7 @@ HEAD = "customer_id,name,phones,value_tier,language,segment,preferred_agent,at_r
 def mistakes(text: str) -> tuple[str, ...]:
     found = read_customers(io.StringIO(text), brisk_site())
     assert found.records == ()
-    return found.mistakes
+    return tuple(str(each) for each in found.mistakes)
 
 
 def test_a_line_is_a_customer_and_an_empty_cell_is_not_known() -> None:
@@ -34,6 +34,8 @@ def test_a_line_is_a_customer_and_an_empty_cell_is_not_known() -> None:
     [
         ("c 1,林,,,,,,,", "customer_id must be 1-32 letters, digits, - and _"),
         ("c1,,,,,,,,", "name is empty"),
+        ("c1,林\x07,,,,,,,", "name must be at most 100 printable characters"),
+        (f"c1,林,,,,{'x' * 101},,,", "segment must be at most 100 printable characters"),
         ("c1,林,12,,,,,,", "'12' is no phone number"),
         ("c1,林,,gold,,,,,", "value_tier 'gold' is none of the site's"),
         ("c1,林,,,xx,,,,", "language 'xx' is none of the site's"),
