@@ -12,6 +12,7 @@ from api.metrics import registry_of
 from api.routes import (
     agents,
     contacts,
+    customer_import,
     customers,
     documents,
     estimates,
@@ -65,6 +66,7 @@ def create_app(backend: Backend) -> FastAPI:
             queues,
             agents,
             customers,
+            customer_import,
             reports,
             estimates,
             sizing,

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     AGENTS_READ = "agents:read"
     AGENTS_ACT = "agents:act"
     CUSTOMERS_READ = "customers:read"
+    CUSTOMERS_WRITE = "customers:write"
     LIVE_READ = "live:read"
     METRICS_READ = "metrics:read"
     REPORTS_READ = "reports:read"
@@ -50,6 +51,7 @@ class Scope(StrEnum):
 
 
 _EVERYTHING: Final = dict.fromkeys(Permission, Scope.ALL)
+_OPERATORS_ALONE: Final = {Permission.SITE_WRITE, Permission.CUSTOMERS_WRITE}
 
 GRANTS: Final[Mapping[Role, Mapping[Permission, Scope]]] = {
     Role.AGENT: {
@@ -61,7 +63,7 @@ GRANTS: Final[Mapping[Role, Mapping[Permission, Scope]]] = {
         Permission.CUSTOMERS_READ: Scope.OWN,
         Permission.LIVE_READ: Scope.OWN,
     },
-    Role.SUPERVISOR: {each: Scope.ALL for each in Permission if each is not Permission.SITE_WRITE},
+    Role.SUPERVISOR: {each: Scope.ALL for each in Permission if each not in _OPERATORS_ALONE},
     Role.ADMIN: _EVERYTHING,
 }
 

@@ -1,6 +1,6 @@
 """What the API needs of the running call center, and nothing more; the runtime fills it, tests too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ from callcenter.closings import Closing
 from callcenter.config.site import Site
 from callcenter.contact.commands import EnterQueue
 from callcenter.contact.signals import CustomerCard
+from callcenter.db.customer_records import CustomerRecord
 from callcenter.db.queries import Queries
 from callcenter.db.tokens import Tokens
 from callcenter.feed.hub import Hub
@@ -112,7 +113,10 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The running call center, as the API sees it. `site` answers the site of now; it may be replaced while we run."""
+    """The running call center, as the API sees it. `site` answers the site of now; it may be replaced while we run.
+
+    `store_customers` is `store_records` on this call center's database.
+    """
 
     clock: Clock
     site: Callable[[], Site]
@@ -126,6 +130,7 @@ class Backend:
     flows: Flows
     prompts: Prompts
     customers: CustomerCards
+    store_customers: Callable[[Sequence[CustomerRecord]], Awaitable[None]]
     trunks_in_use: Callable[[], int]
     tally: Tally
     second_recordings_dir: Path | None = None

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import AUDIO_BYTES_MAX, BODY_BYTES_MAX, Problem, too_large, unavailable
+from api.problems import AUDIO_BYTES_MAX, BODY_BYTES_MAX, CUSTOMERS_BYTES_MAX, Problem, too_large, unavailable
 
 REQUESTS_MAX: Final = 512
 HEADERS: Final = (
@@ -55,16 +55,19 @@ class Limits:
             message = await receive()
             received += len(message.get("body", b""))
             if received > bytes_max:
-                raise HTTPException(413)
+                raise HTTPException(413, str(bytes_max))
             return message
 
         return bounded
 
 
 def _bytes_max(scope: Scope) -> int:
-    """What a body may have: recordings of prompts are the only large ones."""
-    sent_audio = scope["method"] == "PUT" and scope["path"].startswith("/v1/prompts/")
-    return AUDIO_BYTES_MAX if sent_audio else BODY_BYTES_MAX
+    """What a body may have: recordings of prompts and lists of customers are the only large ones."""
+    if scope["method"] == "PUT" and scope["path"].startswith("/v1/prompts/"):
+        return AUDIO_BYTES_MAX
+    if scope["path"] == "/v1/customers/import":
+        return CUSTOMERS_BYTES_MAX
+    return BODY_BYTES_MAX
 
 
 def _with_headers(send: Send) -> Send:

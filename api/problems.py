@@ -19,6 +19,7 @@ log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 BODY_BYTES_MAX: Final = 65_536
 AUDIO_BYTES_MAX: Final = 10_000_000  # of a recording of a prompt
+CUSTOMERS_BYTES_MAX: Final = 1_000_000  # of an import: a good second of work beside the calls
 MISTAKES_MAX: Final = 20
 RETRY_AFTER_S: Final = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -154,7 +155,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         case 400 | 422:
             problem = Problem(422, "invalid_request", "The request is not valid", "The body is not valid JSON.")
         case 413:
-            problem = too_large()
+            problem = too_large(int(error.detail) if error.detail.isdigit() else BODY_BYTES_MAX)
         case status:
             problem = Problem(status, f"http_{status}", "Refused", shown(str(error.detail)), headers=error.headers)
     return problem.response()

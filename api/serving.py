@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from api.app import create_app
 from api.backend import Backend, Health, Part
@@ -26,6 +27,7 @@ from callcenter.companions.plan import chosen_root
 from callcenter.companions.postgres import PostgresCompanion
 from callcenter.config.settings import Settings
 from callcenter.config.site import Site, load_site
+from callcenter.db.customer_records import store_records
 from callcenter.db.journal_status import Room
 from callcenter.errors import ChannelGone, TelephonyError
 from callcenter.handover import control_path
@@ -54,6 +56,7 @@ def backend_of(center: CallCenter) -> Backend:
         flows=center.flows,
         prompts=center.prompts,
         customers=center.customers,
+        store_customers=partial(store_records, center.database_url),
         trunks_in_use=lambda: center.switchboard.trunks_in_use,
         tally=center.tally,
         second_recordings_dir=center.recordings.folders.second_path,

@@ -137,19 +137,19 @@ class CallCenter:
         self._predecessor = predecessor
         self.clock = clock or AnchoredClock()
         self.recordings_dir = surroundings.recordings_dir
-        self._url = surroundings.database_url
+        self.database_url = surroundings.database_url
         self._adapt = surroundings.adapt
         entropy, own = entropy or Entropy(), settings.var / settings.instance
         path, began_at = own / "journal.sqlite", self.clock.now()
         self.journal = SqliteJournal(path, settings.node, began_at, self._committed, on_refused=self._refused)
         self.hub: Hub
-        self.tally, self._engine = Tally(), make_engine(self._url)
+        self.tally, self._engine = Tally(), make_engine(self.database_url)
         self.queries, self.tokens = Queries(self._engine), Tokens(self._engine, self.clock)
         self.live_site = self._live_site(site)
         self.flows = Flows(self.live_site, FlowDrafts(own / "drafts"), self.clock)
         self.prompts = Prompts(self.live_site, own / "prompt_drafts")
-        self.customers = site_customers.index(self._url, site, entropy.stream("customers"))
-        self.writer = Writer(self.journal, self._url, self.clock, entropy.stream("writer"))
+        self.customers = site_customers.index(self.database_url, site, entropy.stream("customers"))
+        self.writer = Writer(self.journal, self.database_url, self.clock, entropy.stream("writer"))
         known = (self.clock, self.journal, self.queries, lambda: self.site.digest)
         self.recordings = RecordingsCheck(surroundings.folders(settings), *known)
         self.lost = LostContacts(settings.node, *known, self.writer)
@@ -196,8 +196,8 @@ class CallCenter:
 
     async def prepare(self) -> None:
         """Bring the schema and the site's customers up to date: all that can be done beside a running predecessor."""
-        await upgrade(self._url)
-        await seed(self._url, site_customers.seeds(self.site))
+        await upgrade(self.database_url)
+        await seed(self.database_url, site_customers.seeds(self.site))
 
     async def take_up(self) -> None:
         """Open the journal and take up what an earlier process left."""
@@ -330,7 +330,9 @@ class CallCenter:
             history=SiteHistory(self.settings.var / self.settings.instance / "sites"),
             clock=self.clock,
             journal=self.journal,
-            users=Users(self._prepare, self._switch, lambda changed: seed(self._url, site_customers.seeds(changed))),
+            users=Users(
+                self._prepare, self._switch, lambda changed: seed(self.database_url, site_customers.seeds(changed))
+            ),
         )
 
     async def _prepare(self, before: Site, site: Site) -> Sequence[str]:

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from callcenter.config.site import Site, load_site
 from callcenter.contact import events as happened
 from callcenter.contact.commands import EnterQueue, LeaveQueue
 from callcenter.contact.signals import OfferProposed
+from callcenter.db.customer_records import store_records
 from callcenter.db.customers import CustomerIndex, CustomerSeed, seed
 from callcenter.db.engine import make_engine
 from callcenter.db.journal import SqliteJournal
@@ -216,6 +218,7 @@ async def open_center(database_url: str, directory: Path) -> AsyncIterator[Cente
         flows=Flows(live_site, FlowDrafts(directory / "drafts"), clock),
         prompts=Prompts(live_site, directory / "prompt_drafts"),
         customers=customers,
+        store_customers=partial(store_records, database_url),
         trunks_in_use=lambda: centers[0].trunks_in_use,
         tally=tally,
     )

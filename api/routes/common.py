@@ -31,6 +31,7 @@ _TEXTS: Final = {
     404: "Not there, or none of the viewer's business",
     409: "Not possible as things are; nothing changed",
     413: "The body is larger than this may be",
+    415: "The body is of a kind that this path does not take",
     416: "The range lies outside the recording",
     422: "The request is not valid",
     429: "Too many requests",

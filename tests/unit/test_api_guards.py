@@ -55,7 +55,7 @@ def test_agents_hold_nothing_unscoped_but_the_shape_of_the_floor() -> None:
     everywhere = {permission for permission, scope in GRANTS[Role.AGENT].items() if scope is Scope.ALL}
     assert everywhere == {Permission.QUEUES_READ, Permission.AGENTS_READ}
     assert set(GRANTS[Role.ADMIN]) == set(Permission)
-    assert set(GRANTS[Role.SUPERVISOR]) == set(Permission) - {Permission.SITE_WRITE}
+    assert set(GRANTS[Role.SUPERVISOR]) == set(Permission) - {Permission.SITE_WRITE, Permission.CUSTOMERS_WRITE}
 
 
 def test_wrong_tokens_are_counted_per_address_and_forgiven_after_the_window() -> None:
