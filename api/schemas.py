@@ -56,7 +56,7 @@ class ContactBody(Answer):
     started_at: datetime
     answered_at: datetime | None = Field(description="When an agent answered; null if none did")
     ended_at: datetime | None = Field(description="Null while the contact lives")
-    end_state: str | None = Field(examples=["served"])
+    end_state: str | None = Field(examples=["agent"])
     ended_by: str | None = Field(examples=["caller"])
     ivr_s: float
     wait_s: float = Field(description="Queue entered to answered, abandoned or left by rule")

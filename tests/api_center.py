@@ -147,10 +147,10 @@ def _story(
         happened.RecordingStarted(recording_id, *files, "always"),
         happened.TalkEnded(agent_id, 2.0, 0.0),
         happened.RecordingStopped(recording_id, 1.0),
-        happened.CallerGone("caller", "served", 16),
+        happened.CallerGone("caller", "agent", 16),
         happened.WrapUpStarted(agent_id, 15.0),
         happened.WrapUpEnded(agent_id, 1.0),
-        happened.ContactEnded("served", "caller", 4.0, 2.0, 0.0, 1.0, 16),
+        happened.ContactEnded("agent", "caller", 4.0, 2.0, 0.0, 1.0, 16),
     )
 
 

@@ -41,7 +41,7 @@ async def test_a_contact_has_the_fields_and_values_of_its_story(center: Center) 
     assert contact["started_at"] == at(AT)
     assert contact["answered_at"] == at(AT + 8)
     assert (contact["caller"], contact["dialed"], contact["queue"]) == (PLATINUM, "0800000100", "product")
-    assert (contact["agent_id"], contact["end_state"], contact["ended_by"]) == ("agent01", "served", "caller")
+    assert (contact["agent_id"], contact["end_state"], contact["ended_by"]) == ("agent01", "agent", "caller")
     assert (contact["wait_s"], contact["talk_s"], contact["hold_s"], contact["wrap_up_s"]) == (4.0, 2.0, 0.0, 1.0)
     assert contact["recording_ids"] == [f"{contact_id}.r1"]
     assert [segment["kind"] for segment in contact["segments"]] == ["ivr", "queue", "ring", "talk", "wrap_up"]
@@ -90,7 +90,7 @@ async def test_pages_meet_without_overlap_or_gap_even_when_contacts_started_toge
         ("agent=agent08", False),
         ("caller=%2B886910009999", True),
         ("caller=%2B886910009998", False),
-        ("end_state=served&queue=vip", True),
+        ("end_state=agent&queue=vip", True),
         ("end_state=abandoned", False),
         ("customer=nobody", False),
         ("queue='%20OR%201=1--", False),
