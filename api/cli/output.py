@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +12,8 @@ from rich.table import Table
 from callcenter.companions.errors import CompanionError
 from callcenter.errors import CallCenterError, DatabaseError
 from callcenter.handover import NotRunning
+
+COLUMNS_MAX: Final = 2_000
 
 
 class Exit(IntEnum):
@@ -43,8 +45,8 @@ def exit_code_of(error: CallCenterError) -> Exit:
 
 
 def out() -> Console:
-    """Where data goes; made anew each time, for tests and pipes replace stdout."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    """Where data goes, whole however narrow the terminal; made anew each time, for tests and pipes replace stdout."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=COLUMNS_MAX)
 
 
 def err() -> Console:

@@ -33,7 +33,8 @@ def test_trunks_and_abandonment_are_told_when_asked_for(run: Run) -> None:
 
 
 def test_people_get_a_table(run: Run) -> None:
-    plain = run("sizing", *LOAD).stdout
+    plain = run("sizing", *LOAD, COLUMNS="40").stdout
+    assert "answered within 20 s, of all who entered" in plain, "a table is whole on whatever it is written to"
     assert "agents" in plain
     assert "309" in plain
     assert "abandonment" not in plain
