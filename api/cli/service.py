@@ -18,7 +18,7 @@ class Refused(CallCenterError):
     """The service answered with a problem; `body` is all of it."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
-        super().__init__(str(body.get("detail", "the service refused")))
+        super().__init__(_said(body))
         self.body = body
 
 
@@ -47,3 +47,13 @@ async def ask(
     if status >= 400:
         raise Refused(found if isinstance(found, dict) else {})
     return dict(found)
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    """The problem in the words of the command line, which sends no headers and no bodies."""
+    if problem.get("code") == "unauthorized":
+        return (
+            "the service does not know this token (--token, CALLCENTER_TOKEN): it is mistyped, revoked, or of another "
+            "instance; make one with 'callcenter token create --role admin'"
+        )
+    return str(problem.get("detail", "the service refused")).removeprefix("body.")

@@ -338,6 +338,8 @@ async def test_the_command_line_applies_shows_lists_and_rolls_back(live: Hotline
         code, forbidden = await run("rollback", second, CALLCENTER_TOKEN=looking)
         assert code == 1
         assert "site:write" in forbidden["error"]
+        code, unknown = await run("show", CALLCENTER_TOKEN="cc_" + "A" * 43)
+        assert (code, "'callcenter token create" in unknown["error"], "Bearer" in unknown["error"]) == (1, True, False)
     finally:
         await server.stop()
     code, _, said = await command("site", "show", **variables)
