@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from api.cli import credentials, customers, doctor, flow_new, pins, prompts, sites, upkeep
+from api.cli import credentials, customers, doctor, flow_new, pins, prompts, sites, tokens, upkeep
 from api.cli.output import Exit, err, exit_code_of
 from callcenter.config.settings import Settings, load_settings
 from callcenter.errors import CallCenterError
@@ -30,13 +30,12 @@ cli = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-token_cli = typer.Typer(help="Tokens for the HTTP API.", no_args_is_help=True)
 agents_cli = typer.Typer(help="Agents of the site.", no_args_is_help=True)
 events_cli = typer.Typer(help="What we remember of contacts and agents.", no_args_is_help=True)
 db_cli = typer.Typer(help="The database.", no_args_is_help=True)
 site_cli = typer.Typer(help="The site of the running service.", no_args_is_help=True)
 for name, noun in (
-    ("token", token_cli),
+    ("token", tokens.token_cli),
     ("agents", agents_cli),
     ("events", events_cli),
     ("db", db_cli),
@@ -154,21 +153,6 @@ def site_rollback(
     from api.cli import live_site  # noqa: PLC0415 - heavy, see the head of this file
 
     _await(lambda settings: live_site.roll_back(settings, token, digest, as_json=as_json))
-
-
-@token_cli.command("create", epilog="Example: callcenter token create --role agent --agent agent01 --label desk")
-def token_create(
-    role: Annotated[Literal["agent", "supervisor", "admin"], typer.Option(help="What the token may do.")],
-    agent: Annotated[str | None, typer.Option(help="The agent it stands for; needed for role agent.")] = None,
-    label: Annotated[str, typer.Option(help="A reminder of who has it.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Make a token and print it, this once; only its hash is kept. Works while the service runs, and without it."""
-    if (role == "agent") != (agent is not None):
-        raise typer.BadParameter("--agent names the agent of a token of role agent, and belongs to no other role")
-    from api.cli import tokens  # noqa: PLC0415 - heavy, see the head of this file
-
-    _await(lambda settings: tokens.create(settings, role, agent, label, as_json=as_json))
 
 
 @agents_cli.command("credentials", epilog="Example: callcenter agents credentials agent01")

@@ -48,6 +48,26 @@ async def test_a_token_made_beside_the_running_service_opens_what_its_role_may(
         assert response.status == status
 
 
+async def test_a_token_is_listed_without_giving_it_away_and_once_revoked_opens_nothing(center: Center) -> None:
+    url = {"CALLCENTER_DATABASE_URL": center.database_url}
+    code, out, err = await run("token", "create", "--role", "admin", "--label", "for the [wall] board", **url)
+    assert code == 0, err
+    token = out.strip()
+    code, out, _ = await run("token", "list", "--json", **url)
+    (listed,) = (each for each in json.loads(out)["items"] if each["label"] == "for the [wall] board")
+    assert (code, listed["role"], listed["agent_id"], listed["revoked_at"]) == (0, "admin", None, None)
+    assert token not in out
+    code, out, err = await run("token", "revoke", listed["token_id"], **url)
+    assert (code, out, listed["token_id"] in err) == (0, "", True)
+    assert (await center.json("GET", "/v1/queues", token))[0] == 401, "nobody asked with it before"
+    code, out, _ = await run("token", "list", COLUMNS="40", **url)
+    (line,) = (line for line in out.splitlines() if "for the [wall] board" in line)
+    assert (line.startswith(listed["token_id"]), len(line.split("Z"))) == (True, 3), "made and revoked"
+    for unknown in (listed["token_id"], "nobody"):
+        code, out, err = await run("token", "revoke", unknown, **url)
+        assert (code, out, "token list" in err) == (1, "", True)
+
+
 async def test_a_token_for_an_agent_the_site_does_not_have_is_refused(center: Center) -> None:
     options = ("--role", "agent", "--agent", "agent99")
     code, out, err = await run("token", "create", *options, CALLCENTER_DATABASE_URL=center.database_url)
