@@ -68,7 +68,8 @@ def _assemble(folder: Folder, top: head.Head, names: fields.Names) -> Site:
     whole = soundness.Whole(top.zone, top.languages, top.teams, top.locations, lines, agents, calendars, ordered)
     warnings = _judge(folder, top, whole)
     flows = _flows(folder, names, hotlines)
-    folder.mistakes += calling.mistakes(lines, flows, top.dial_out)
+    if folder.tables.get("site") is not None:
+        folder.mistakes += calling.mistakes(lines, flows, top.dial_out)
     _system_prompts(folder)
     return Site(
         folder=folder.path,

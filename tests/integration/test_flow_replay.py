@@ -29,6 +29,7 @@ from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
 
+OWN = ("main", "advice", "usual")
 OWNER, CUSTOMER, PIN = "0910000003", "c0003", "2580"  # of the demo site
 
 
@@ -47,7 +48,7 @@ def templated() -> Site:
 async def test_the_conversations_of_the_demo_and_of_every_template_go_on_real_asterisk_as_they_are_written(
     templated: Site, asterisk: RealAsterisk, database_url: str, tmp_path: Path
 ) -> None:
-    scripts = [script_of(templated, name) for name in ("main", *templates())]
+    scripts = [script_of(templated, name) for name in (*OWN, *templates())]
     parts = [
         Part(templated.flows[script.flow], each, facts_of(each, templated))
         for script in scripts
@@ -55,7 +56,7 @@ async def test_the_conversations_of_the_demo_and_of_every_template_go_on_real_as
     ]
     dialable = [part for part in parts if not part.undialable(templated.default_value_tier)]
     assert [part.name for part in parts if part.flow.id == "main" and part not in dialable] == []
-    assert {part.flow.id for part in dialable} == {"main", *templates()}
+    assert {part.flow.id for part in dialable} == {*OWN, *templates()}
     companion = asterisk.companion
     beside = Surroundings(database_url, access(companion), companion.recordings_dir)
     held = await replay(

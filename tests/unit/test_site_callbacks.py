@@ -1,7 +1,6 @@
 """What a site says of calling back: read as meant, or refused with the path and the reason."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from callcenter.contact.dial_policy import DialPolicy
 from callcenter.contact.slots import SlotRules
 from callcenter.site_customers import known
 from routing.model import CallbackMode, CallbackRules, Exit, ExitKind
+from tests.kit.sites import without_callbacks
 
 DEMO = Path(callcenter.config.__file__).parent / "demo_site"
 DIAL_OUT = """
@@ -39,7 +39,7 @@ callback = { mode = "customer_first", dial_s = 12, attempts_max = 2, retry_s = 6
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return shutil.copytree(DEMO, tmp_path / "site")
+    return without_callbacks(tmp_path / "site")
 
 
 def add(folder: Path, name: str, text: str) -> None:
@@ -132,6 +132,8 @@ def test_a_trunk_is_a_host_or_a_dial_string_and_nothing_else(tmp_path: Path) -> 
 
 
 def test_the_doctor_notes_a_site_that_calls_back_without_a_trunk(folder: Path, tmp_path: Path) -> None:
+    quiet = doctor._site(load_settings(var=tmp_path, site=folder))
+    assert "trunk" not in {finding.name for finding in quiet}
     add(folder, "site.toml", DIAL_OUT)
     add(folder, "queues.toml", CALLBACK)
     notes = [
@@ -139,7 +141,6 @@ def test_the_doctor_notes_a_site_that_calls_back_without_a_trunk(folder: Path, t
         for trunk in (None, "192.0.2.7")
     ]
     assert [(note["trunk"].ok, note["trunk"].required) for note in notes] == [(False, False), (True, False)]
-    assert "trunk" not in {finding.name for finding in doctor._site(load_settings(var=tmp_path))}
 
 
 @pytest.mark.parametrize(

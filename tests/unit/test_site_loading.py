@@ -48,7 +48,7 @@ def mistakes(folder: Path) -> tuple[str, ...]:
 
 def test_the_demo_site_is_what_other_programs_depend_on() -> None:
     site = load_site(DEMO)
-    assert list(site.queues) == ["product", "orders", "activities", "vip"]
+    assert list(site.queues) == ["product", "orders", "activities", "vip", "advice"]
     assert site.skills == ("product", "orders", "activities", "vip", "zh-TW", "en")
     assert list(site.agents) == [f"agent{n:02}" for n in range(1, 11)]
     assert len({tuple(sorted(agent.skills.items())) for agent in site.agents.values()}) == 10
