@@ -52,6 +52,7 @@ from callcenter.recordings_check import RecordingsCheck
 from callcenter.recordings_folders import Folders, SecondFolder
 from callcenter.session import left_behind
 from callcenter.site_history import SiteHistory
+from callcenter.sources import Answers, make_sources
 from callcenter.switchboard import Switchboard
 from callcenter.world import make_world
 
@@ -64,9 +65,7 @@ ASTERISK_IS_NOT_OURS = (
     "for the agents' phones, the emergency agents and new prompts"
 )
 
-# How long the first caller may wait at the start for us to know who is calling.
-CUSTOMERS_S = 3.0
-
+CUSTOMERS_S = 3.0  # the first caller waits at most so long at the start for us to know who is calling
 
 # Whether nothing is on its way is looked at this often; longer than QUIET_S a successor is not kept waiting.
 QUIET_LOOK_S = 0.002
@@ -91,6 +90,7 @@ class Surroundings:
     `adapt` gives Asterisk a changed site and answers what waits for its next start, as sentences; None: that Asterisk
     is not ours to change. `leave` lets go of what we started, so that it outlives us; `keep` takes it back.
     `calls` says how many channels an Asterisk has that ends with us. `second` is the second folder of recordings.
+    `answers` knows what flows ask, in place of the database and other systems.
     """
 
     database_url: str
@@ -101,6 +101,7 @@ class Surroundings:
     keep: Callable[[], Awaitable[None]] = _nothing
     calls: Callable[[], Awaitable[int]] = _none
     second: SecondFolder | None = None
+    answers: Answers | None = None
 
     def folders(self, settings: Settings) -> Folders:
         """Where recordings lie."""
@@ -133,8 +134,7 @@ class CallCenter:
         entropy: Entropy | None = None,
         predecessor: Predecessor | None = None,
     ) -> None:
-        self.settings = settings
-        self._predecessor = predecessor
+        self.settings, self._predecessor = settings, predecessor
         self.clock = clock or AnchoredClock()
         self.recordings_dir = surroundings.recordings_dir
         self.database_url = surroundings.database_url
@@ -158,7 +158,8 @@ class CallCenter:
             *(surroundings.asterisk, self.clock), app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
         )
         self.floor = Floor(site=acd_configuration(site), digest=site.digest, clock=self.clock, journal=self.journal)
-        self.world = make_world(self._engine, settings, surroundings.asterisk, lambda: self.site, self.customers.card)
+        sources = surroundings.answers or make_sources(self._engine, settings, lambda: self.site, self.customers.card)
+        self.world = make_world(sources, settings, surroundings.asterisk)
         self.switchboard = Switchboard(
             site=site,
             clock=self.clock,

@@ -14,6 +14,7 @@ from callcenter.db.engine import make_engine
 from callcenter.db.self_service import SelfService
 from callcenter.egress import Egress
 from callcenter.listening import Listener
+from callcenter.sources import Sources
 from callcenter.world import ASKED_MAX, World
 from ivr.turn import ComparePin, LookUp, RecallVerified, Request
 from tests.kit.parts import DEMO_SITE
@@ -52,7 +53,7 @@ class Shelf(SelfService):
 @asynccontextmanager
 async def running(database: SelfService) -> AsyncIterator[tuple[World, "asyncio.Queue[tuple[str, WorldAnswered]]"]]:
     told: asyncio.Queue[tuple[str, WorldAnswered]] = asyncio.Queue()
-    made = World(database, Egress(), Listener(), site=lambda: SITE, customer={"c1": CARD}.get)
+    made = World(Sources(database, Egress(), site=lambda: SITE, customer={"c1": CARD}.get), Listener())
 
     def tell(contact_id: str, answered: WorldAnswered | SpeechHeard) -> None:
         assert isinstance(answered, WorldAnswered)
