@@ -15,10 +15,11 @@ from fastapi import FastAPI
 
 from api.server import ApiServer
 from callcenter.asterisk.link import LinkState
+from callcenter.beside import Beside
 from callcenter.contact.model import Phase
 from callcenter.handover import VERSION, Door, HandoverFailed, NotRunning, Peer, PeerGone, Words
 from callcenter.notify import notify, supervised
-from callcenter.runtime import WAITING, CallCenter, Surroundings
+from callcenter.runtime import WAITING, CallCenter
 
 # A successor that says nothing for so long has failed; its slowest step is to look through the database.
 SUCCESSOR_S: Final = 60.0
@@ -70,9 +71,7 @@ class Front:
 class Control:
     """Answers at the control socket; one drain or handover at a time. `run` is a vital task."""
 
-    def __init__(
-        self, path: Path, center: CallCenter, beside: Surroundings, front: Front, predecessor: int | None
-    ) -> None:
+    def __init__(self, path: Path, center: CallCenter, beside: Beside, front: Front, predecessor: int | None) -> None:
         self._door = Door(path, self.answer)
         self._center = center
         self._beside = beside

@@ -19,6 +19,7 @@ from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.faults import LoginRefused
 from callcenter.asterisk.link import LinkState
 from callcenter.asterisk.telephony import Access, version_of
+from callcenter.beside import Beside
 from callcenter.blueprint import asterisk_plan
 from callcenter.companions import readiness
 from callcenter.companions.asterisk import AsteriskCompanion
@@ -33,7 +34,7 @@ from callcenter.errors import ChannelGone, TelephonyError
 from callcenter.handover import control_path
 from callcenter.notify import feed_watchdog, inherited_listener, notify, supervised
 from callcenter.recordings_folders import second_folder
-from callcenter.runtime import CallCenter, Surroundings
+from callcenter.runtime import CallCenter
 
 UP_S = 20.0  # from the first attempt to reach Asterisk until somebody worries
 VERSION_MIN = (20,)
@@ -101,7 +102,7 @@ def _of_journal(center: CallCenter) -> str:
 
 
 @asynccontextmanager
-async def surroundings(settings: Settings, site: Site, say: Callable[[str], None]) -> AsyncIterator[Surroundings]:
+async def programs_beside(settings: Settings, site: Site, say: Callable[[str], None]) -> AsyncIterator[Beside]:
     """PostgreSQL and Asterisk, started or found; what we started ends with us, what was there stays."""
     async with AsyncExitStack() as stack:
         postgres = PostgresCompanion(var=settings.var, instance=settings.instance, database_url=settings.database_url)
@@ -114,9 +115,7 @@ async def surroundings(settings: Settings, site: Site, say: Callable[[str], None
             await reach(access, settings.app)
             recordings_dir = settings.recordings_dir or settings.var
             second = second_folder(settings, recordings_dir, root=None)
-            yield Surroundings(
-                postgres.url, access, recordings_dir, leave=postgres.leave, keep=postgres.start, second=second
-            )
+            yield Beside(postgres.url, access, recordings_dir, leave=postgres.leave, keep=postgres.start, second=second)
             return
         root = chosen_root(settings.var, settings.asterisk_root)
         asterisk = AsteriskCompanion(asterisk_plan(settings, site, root=root))
@@ -144,7 +143,7 @@ async def surroundings(settings: Settings, site: Site, say: Callable[[str], None
                 return 0
 
         second = second_folder(settings, asterisk.recordings_dir, root=root)
-        yield Surroundings(postgres.url, access, asterisk.recordings_dir, adapt, leave, keep, calls, second)
+        yield Beside(postgres.url, access, asterisk.recordings_dir, adapt, leave, keep, calls, second)
 
 
 async def serve(
@@ -168,7 +167,7 @@ async def serve(
             stack.callback(predecessor.close)
             listener = predecessor.listener
         stack.callback(listener.close)
-        beside = await stack.enter_async_context(surroundings(settings, site, say))
+        beside = await stack.enter_async_context(programs_beside(settings, site, say))
         center = CallCenter(settings, site, beside, predecessor=predecessor)
         stack.push_async_callback(center.close)
         say("database: schema and customers")
@@ -189,7 +188,7 @@ async def serve(
         await center.run(front.run(), control.run(), feed_watchdog(), audit_hourly(center.clock))
 
 
-def _obey_signals(stack: AsyncExitStack, center: CallCenter, beside: Surroundings) -> None:
+def _obey_signals(stack: AsyncExitStack, center: CallCenter, beside: Beside) -> None:
     loop = asyncio.get_running_loop()
 
     async def end_alone() -> None:

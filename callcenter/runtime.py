@@ -8,17 +8,16 @@ A successor of a running process starts in another order: events first, then the
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
 from callcenter import site_customers
-from callcenter.asterisk.telephony import Access, AsteriskTelephony
+from callcenter.asterisk.telephony import AsteriskTelephony
+from callcenter.beside import Beside
 from callcenter.blueprint import acd_configuration
 from callcenter.clock import AnchoredClock, Clock
 from callcenter.closings import closings_in
@@ -49,10 +48,9 @@ from callcenter.ports import Append, DeviceSeen, Entry
 from callcenter.presences import presences_in
 from callcenter.prompts import Prompts
 from callcenter.recordings_check import RecordingsCheck
-from callcenter.recordings_folders import Folders, SecondFolder
 from callcenter.session import left_behind
 from callcenter.site_history import SiteHistory
-from callcenter.sources import Answers, make_sources
+from callcenter.sources import make_sources
 from callcenter.switchboard import Switchboard
 from callcenter.world import make_world
 
@@ -72,40 +70,6 @@ QUIET_LOOK_S = 0.002
 QUIET_S = 1.0
 
 WAITING = frozenset({Phase.IVR, Phase.QUEUED, Phase.CONNECTING, Phase.GOODBYE})
-
-
-async def _nothing() -> None:
-    """Nothing is ours to keep or to leave."""
-
-
-async def _none() -> int:
-    """No call ends with us."""
-    return 0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The programs beside us, running: where PostgreSQL is, where Asterisk is, where its recordings lie.
-
-    `adapt` gives Asterisk a changed site and answers what waits for its next start, as sentences; None: that Asterisk
-    is not ours to change. `leave` lets go of what we started, so that it outlives us; `keep` takes it back.
-    `calls` says how many channels an Asterisk has that ends with us. `second` is the second folder of recordings.
-    `answers` knows what flows ask, in place of the database and other systems.
-    """
-
-    database_url: str
-    asterisk: Access
-    recordings_dir: Path
-    adapt: Callable[[Site], Awaitable[Sequence[str]]] | None = None
-    leave: Callable[[], Awaitable[None]] = _nothing
-    keep: Callable[[], Awaitable[None]] = _nothing
-    calls: Callable[[], Awaitable[int]] = _none
-    second: SecondFolder | None = None
-    answers: Answers | None = None
-
-    def folders(self, settings: Settings) -> Folders:
-        """Where recordings lie."""
-        return Folders(self.recordings_dir, self.second, settings.recordings_low_mb * 1_000_000)
 
 
 class Predecessor(Protocol):
@@ -128,7 +92,7 @@ class CallCenter:
         self,
         settings: Settings,
         site: Site,
-        surroundings: Surroundings,
+        beside: Beside,
         *,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
@@ -136,9 +100,9 @@ class CallCenter:
     ) -> None:
         self.settings, self._predecessor = settings, predecessor
         self.clock = clock or AnchoredClock()
-        self.recordings_dir = surroundings.recordings_dir
-        self.database_url = surroundings.database_url
-        self._adapt = surroundings.adapt
+        self.recordings_dir = beside.recordings_dir
+        self.database_url = beside.database_url
+        self._adapt = beside.adapt
         entropy, own = entropy or Entropy(), settings.var / settings.instance
         path, began_at = own / "journal.sqlite", self.clock.now()
         self.journal = SqliteJournal(path, settings.node, began_at, self._committed, on_refused=self._refused)
@@ -151,15 +115,15 @@ class CallCenter:
         self.customers = site_customers.index(self.database_url, site, entropy.stream("customers"))
         self.writer = Writer(self.journal, self.database_url, self.clock, entropy.stream("writer"))
         known = (self.clock, self.journal, self.queries, lambda: self.site.digest)
-        self.recordings = RecordingsCheck(surroundings.folders(settings), *known)
+        self.recordings = RecordingsCheck(beside.folders(settings), *known)
         self.lost = LostContacts(settings.node, *known, self.writer)
         rng, prefix = entropy.stream("telephony"), self.recordings.prefix
         self.telephony = AsteriskTelephony(
-            *(surroundings.asterisk, self.clock), app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
+            *(beside.asterisk, self.clock), app=settings.app, lease_s=settings.lease_s, rng=rng, recordings=prefix
         )
         self.floor = Floor(site=acd_configuration(site), digest=site.digest, clock=self.clock, journal=self.journal)
-        sources = surroundings.answers or make_sources(self._engine, settings, lambda: self.site, self.customers.card)
-        self.world = make_world(sources, settings, surroundings.asterisk)
+        sources = beside.answers or make_sources(self._engine, settings, lambda: self.site, self.customers.card)
+        self.world = make_world(sources, settings, beside.asterisk)
         self.switchboard = Switchboard(
             site=site,
             clock=self.clock,
@@ -170,7 +134,7 @@ class CallCenter:
             tell_floor=self.floor.tell,
             ask_world=self.world.ask,
             on_device=self._device,
-            dials_out=surroundings.asterisk.trunk is not None,
+            dials_out=beside.asterisk.trunk is not None,
             accepting=lambda: self.journal.accepting and not self._stopping.is_set() and not self.draining,
         )
         on_disk = partial(self.journal.last_seqs, "-")  # a read has its turn after every append before it

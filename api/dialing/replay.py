@@ -15,13 +15,14 @@ from api.demo.sipp import Address
 from api.dialing.callers import Callers
 from api.dialing.conversation import ByTelephone, Held, Part, holds_within
 from api.dialing.witness import Witness, witness_of
+from callcenter.beside import Beside
 from callcenter.clock import AnchoredClock
 from callcenter.config.model import Customer, Hotline
 from callcenter.config.numbers import e164
 from callcenter.config.settings import Settings
 from callcenter.config.site import Site
 from callcenter.errors import CallCenterError
-from callcenter.runtime import CallCenter, Surroundings
+from callcenter.runtime import CallCenter
 
 AT_ONCE_MAX: Final = 12  # what two busy processors can play to in time
 UP_S: Final = 30.0
@@ -39,7 +40,7 @@ class Number:
 
 
 async def replay(
-    parts: Sequence[Part], site: Site, beside: Surroundings, server: Address, settings: Settings, told: Tell
+    parts: Sequence[Part], site: Site, beside: Beside, server: Address, settings: Settings, told: Tell
 ) -> Sequence[Held]:
     """How each conversation went, in the order of `parts`; `told` hears of each as it ends. All must be dialable.
 
@@ -66,7 +67,7 @@ async def _hold(
     group: int,
     together: Sequence[Part],
     site: Site,
-    beside: Surroundings,
+    beside: Beside,
     witness: Witness,
     server: Address,
     settings: Settings,
@@ -136,9 +137,7 @@ def _staged(site: Site, together: Sequence[Part], numbers: Sequence[Number]) -> 
 
 
 @asynccontextmanager
-async def _open(
-    settings: Settings, site: Site, beside: Surroundings, clock: AnchoredClock
-) -> AsyncIterator[CallCenter]:
+async def _open(settings: Settings, site: Site, beside: Beside, clock: AnchoredClock) -> AsyncIterator[CallCenter]:
     """A call center for one group. Raises CallCenterError, in an ExceptionGroup when a vital task ends."""
     center = CallCenter(settings, site, replace(beside, adapt=None), clock=clock)
     async with AsyncExitStack() as stack:

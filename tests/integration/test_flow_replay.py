@@ -11,12 +11,12 @@ from api.dialing.callers import Callers
 from api.dialing.conversation import ByTelephone, Part
 from api.dialing.replay import replay
 from api.dialing.witness import witness_of
+from callcenter.beside import Beside
 from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site, load_site
 from callcenter.db.engine import make_engine
 from callcenter.db.self_service import SelfService
 from callcenter.flow_templates import templates
-from callcenter.runtime import Surroundings
 from ivr.coverage import coverage
 from ivr.model import QueueNode
 from ivr.script import Script, parse_script
@@ -58,7 +58,7 @@ async def test_the_conversations_of_the_demo_and_of_every_template_go_on_real_as
     assert [part.name for part in parts if part.flow.id == "main" and part not in dialable] == []
     assert {part.flow.id for part in dialable} == {*OWN, *templates()}
     companion = asterisk.companion
-    beside = Surroundings(database_url, access(companion), companion.recordings_dir)
+    beside = Beside(database_url, access(companion), companion.recordings_dir)
     held = await replay(
         dialable, templated, beside, asterisk.sip_address, settings_for(tmp_path), lambda part, held: None
     )
@@ -82,7 +82,7 @@ async def test_a_conversation_that_goes_otherwise_by_telephone_is_found(
     assert isinstance(orders, QueueNode)
     changed["orders"] = replace(orders, queue="activities")
     companion = asterisk.companion
-    beside = Surroundings(database_url, access(companion), companion.recordings_dir)
+    beside = Beside(database_url, access(companion), companion.recordings_dir)
     part = Part(flow, written, facts_of(written, templated))
     assert not part.undialable(templated.default_value_tier)
     otherwise = Part(replace(flow, nodes=changed), replace(written, exit="queue:activities"), part.facts)

@@ -9,9 +9,9 @@ import pytest
 from api.cli.flow_test import facts_of
 from api.dialing.conversation import Part
 from api.dialing.replay import replay
+from callcenter.beside import Beside
 from callcenter.config.site import Site, load_site
 from callcenter.flow_templates import templates
-from callcenter.runtime import Surroundings
 from ivr.model import AskingNode, CollectNode, Scale, SurveyNode
 from ivr.rehearsal import Player
 from ivr.script import Conversation, HangsUp, Keys
@@ -75,7 +75,7 @@ async def test_zero_leads_to_a_person_from_every_node_that_asks(
                 by_place.setdefault(place, ended_with_zero(part))
     assert {part.conversation.exit.partition(":")[0] for part in by_place.values()} == {"queue"}
     companion = asterisk.companion
-    beside = Surroundings(database_url, access(companion), companion.recordings_dir)
+    beside = Beside(database_url, access(companion), companion.recordings_dir)
     parts = list(by_place.values())
     held = await replay(parts, site, beside, asterisk.sip_address, settings_for(tmp_path), lambda part, held: None)
     found = {part.name: each.mistakes for part, each in zip(parts, held, strict=True)}

@@ -11,6 +11,7 @@ import msgspec
 
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.telephony import Access
+from callcenter.beside import Beside
 from callcenter.clock import Clock
 from callcenter.companions.asterisk import AsteriskCompanion
 from callcenter.config.settings import Settings, load_settings
@@ -18,7 +19,7 @@ from callcenter.config.site import Site, load_site
 from callcenter.contact.model import Contact, Phase
 from callcenter.db.queries import ContactDetail, ContactFilter, EventRow
 from callcenter.recordings_folders import SecondFolder
-from callcenter.runtime import CallCenter, Surroundings
+from callcenter.runtime import CallCenter
 from ivr.model import MenuNode
 from routing.acd.snapshot import AgentView
 from routing.model import Activity, Presence
@@ -277,7 +278,7 @@ async def open_hotline(
     `clock` another one than the machine's.
     """
     companion = asterisk.companion
-    beside = Surroundings(database_url, way or access(companion), companion.recordings_dir, adapt, second=second)
+    beside = Beside(database_url, way or access(companion), companion.recordings_dir, adapt, second=second)
     center = CallCenter(settings or settings_for(var), site or brisk_site(), beside, clock=clock)
     try:
         await center.open()

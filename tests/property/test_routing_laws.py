@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from routing.acd.engine import Acd
 from routing.acd.snapshot import AgentView, ContactView, Snapshot
@@ -123,7 +124,7 @@ class History:
             self.now += passed_s
             each = drawn
             if isinstance(drawn, Entered):  # the session knows how many offers its contact had
-                each = replace(drawn, offers_made=self.offers_made[drawn.contact_id])
+                each = structs.replace(drawn, offers_made=self.offers_made[drawn.contact_id])
             before = self.acd.snapshot()
             decisions = told(self.acd, each, self.now)
             self.offers_made.update(made.contact_id for made in decisions if isinstance(made, MakeOffer))

@@ -14,6 +14,7 @@ import msgspec
 from callcenter import runtime
 from callcenter.asterisk import link, telephony
 from callcenter.asterisk.telephony import Access
+from callcenter.beside import Beside
 from callcenter.config.settings import load_settings
 from callcenter.config.site import Site
 from callcenter.contact.model import Contact
@@ -25,7 +26,7 @@ from callcenter.db.queries import EventRow, Queries
 from callcenter.db.stored import Stored
 from callcenter.entropy import Entropy
 from callcenter.feed.hub import FeedClosed, Resync
-from callcenter.runtime import CallCenter, Surroundings
+from callcenter.runtime import CallCenter
 from tests.sim.disk import Disk, SimJournal, SimThread
 from tests.sim.line import Line, SimAmi, SimAri, SimLink
 from tests.sim.loop import EPOCH, Process, VirtualLoop, running_process
@@ -252,10 +253,10 @@ class Service:
         return True
 
     async def _live(self, number: int) -> None:
-        surroundings = Surroundings("postgresql+asyncpg://nobody@localhost/none", ACCESS, self._disk.folder)
+        beside = Beside("postgresql+asyncpg://nobody@localhost/none", ACCESS, self._disk.folder)
         clock, entropy = SimClock(self._loop), Entropy(self._seed * 1_000 + number)
         try:
-            center = CallCenter(self._settings, self._site, surroundings, clock=clock, entropy=entropy)
+            center = CallCenter(self._settings, self._site, beside, clock=clock, entropy=entropy)
             await center.open()
             self.center = center
             await self._look_into_journal(center)
