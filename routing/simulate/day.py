@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from enum import IntEnum
 from heapq import heappop, heappush
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import structs
 
@@ -61,19 +60,14 @@ CLOSING_S = 7_200.0
 """So long after the last thing anybody does, the engine alone may still move somebody: a step, a wrap-up that ends."""
 
 
-class _Next(IntEnum):
-    """What an entry of the heap is about."""
+_ANSWER, _TALK_OVER, _GIVE_UP, _REDIAL, _TURN, _BACK, _CHOOSE, _DIALED, _DOOR = range(9)
+"""What an entry of the heap is about, and whom it names: an agent picks up (offer id, visit); a talk is over (agent id,
+visit); a customer hangs up (visit); calls again (the visit that they gave up); an agent chooses a presence (Turn); is
+back from RONA (agent id); a customer would rather be called back (visit); an attempt to call them is over (outcome,
+visit); a queue closes or opens (what the engine is told)."""
 
-    ANSWER = 0  # an agent picks up: offer id, visit
-    TALK_OVER = 1  # agent id, visit
-    GIVE_UP = 2  # a customer hangs up: visit
-    REDIAL = 3  # a customer calls again: visit that they gave up
-    TURN = 4  # an agent chooses a presence: Turn
-    BACK = 5  # an agent is back from RONA: agent id
-    CHOOSE = 6  # a customer would rather be called back: visit
-    DIALED = 7  # an attempt to call a customer back is over: outcome, visit
-    DOOR = 8  # a queue closes or opens: what the engine is told
-
+# Looked up once: a member of an Enum is found ten times slower than a global.
+_ACCEPTED, _AGENT_IDLE, _WAITING, _ANSWERED = Outcome.ACCEPTED, Activity.IDLE, End.WAITING, End.ANSWERED
 
 _TICK = Tick()
 _OVER = {"expired": End.EXPIRED, "unreached": End.UNREACHED, "refused": End.REFUSED}
@@ -118,6 +112,7 @@ class _Run:
         "_end",
         "_heap",
         "_inputs",
+        "_obeys",
         "_observe",
         "_of",
         "_offers_made",
@@ -151,13 +146,21 @@ class _Run:
         self._answered = 0
         self._inputs = 0
         self._end = 0.0
+        self._obeys: dict[type, Callable[[Any, float], None]] = {
+            AgentChanged: self._agent_changed,
+            MakeOffer: self._ring,
+            RescindOffer: self._rescind,
+            Diverted: self._divert,
+            DialCustomer: self._dial,
+            CallbackOver: self._callback_over,
+        }
         for profile in site.agents:
             self._give(DeviceChanged(profile.agent_id, reachable=True), 0.0)
         for at_s, door in around.doors:
-            self._push(at_s, _Next.DOOR, door, 0)
+            self._push(at_s, _DOOR, door, 0)
         for turn in day.turns:
             if turn.agent_id in self._agents and turn.at_s < math.inf:
-                self._push(turn.at_s, _Next.TURN, turn, 0)
+                self._push(turn.at_s, _TURN, turn, 0)
 
     def all(self, progress: Progress | None) -> None:
         """Let everything happen."""
@@ -181,7 +184,7 @@ class _Run:
                     progress(first / len(self._day))
             elif at < math.inf:
                 _, _, what, whom, visit = heappop(heap)
-                if what is not _Next.DOOR:
+                if what is not _DOOR:
                     self._end = at
                 acts[what](whom, visit, at)
             else:
@@ -215,9 +218,9 @@ class _Run:
         self._tell_trunks(self._trunks.take(visit), now)
         patience_s = self._day.patience_s[self._tries[visit]][customer]
         if patience_s < math.inf:
-            self._push(now + patience_s, _Next.GIVE_UP, None, visit)
+            self._push(now + patience_s, _GIVE_UP, None, visit)
         if self._calling.takes(customer) and self._calling.after_s < math.inf:
-            self._push(now + self._calling.after_s, _Next.CHOOSE, None, visit)
+            self._push(now + self._calling.after_s, _CHOOSE, None, visit)
         entered = Entered(
             str(visit), kind.queue, kind.requires, kind.value_tier, now, kind.preferred_agent, kind.preferred_wait_s
         )
@@ -227,12 +230,12 @@ class _Run:
         """A visit joins a queue; if it must wait there, it may be announced how long."""
         offers = self._offers_made[visit]
         self._give(entered, now)
-        if self._announce and self._offers_made[visit] == offers and self._visits.end[visit] is End.WAITING:
+        if self._announce and self._offers_made[visit] == offers and self._visits.end[visit] is _WAITING:
             self._visits.announce(visit, self._acd.promise(entered.contact_id, now))
 
     def _give_up(self, holding: object, visit: int, now: float) -> None:
         """Patience is over; `holding` is the course of a callback whose customer waits on their phone."""
-        if self._visits.end[visit] is not End.WAITING:
+        if self._visits.end[visit] is not _WAITING:
             return  # they were answered or sent away in the meantime
         course = self._calling.courses.get(visit)
         if course is not holding or (course is not None and not course.on_line):
@@ -246,7 +249,7 @@ class _Run:
     def _call_again(self, visit: int, now: float) -> None:
         redial_s = self._day.redial_s[self._tries[visit]][self._of[visit]]
         if redial_s < math.inf:
-            self._push(now + redial_s, _Next.REDIAL, None, visit)
+            self._push(now + redial_s, _REDIAL, None, visit)
 
     def _redial(self, _: object, gave_up: int, now: float) -> None:
         again = len(self._of)
@@ -260,7 +263,7 @@ class _Run:
 
     def _choose(self, _: object, visit: int, now: float) -> None:
         """A customer in line takes a callback; they are told when it comes."""
-        if self._visits.end[visit] is End.WAITING and visit not in self._calling.courses:
+        if self._visits.end[visit] is _WAITING and visit not in self._calling.courses:
             self._calling.courses[visit] = Course(now, self._acd.estimate(str(visit), now))
             self._tell_trunks(self._trunks.free(visit), now)
             self._give(CallbackChosen(str(visit)), now)
@@ -269,11 +272,11 @@ class _Run:
         visit = int(dial.contact_id)
         if not self._trunks.may_dial(self._day.kinds[self._day.kind[self._of[visit]]].value_tier):
             self._calling.courses[visit].agent_id = None
-            self._push(now, _Next.DIALED, DialOutcome.HELD_BACK, visit)
+            self._push(now, _DIALED, DialOutcome.HELD_BACK, visit)
             return
         self._tell_trunks(self._trunks.take(visit), now)
         rings_s, outcome = self._calling.dial(visit, self._of[visit], dial.attempt, now)
-        self._push(now + rings_s, _Next.DIALED, outcome, visit)
+        self._push(now + rings_s, _DIALED, outcome, visit)
 
     def _dialed(self, outcome: object, visit: int, now: float) -> None:
         assert isinstance(outcome, DialOutcome)
@@ -283,7 +286,7 @@ class _Run:
             self._talk(visit, agent_id, now)
         elif outcome is DialOutcome.ANSWERED:
             course.on_line = True
-            self._push(now + self._calling.holds_s, _Next.GIVE_UP, course, visit)
+            self._push(now + self._calling.holds_s, _GIVE_UP, course, visit)
         elif outcome is not DialOutcome.HELD_BACK:
             self._tell_trunks(self._trunks.free(visit), now)
         self._give(CustomerDialed(str(visit), outcome), now)
@@ -310,17 +313,17 @@ class _Run:
             self._talk(visit, agent_id, now)
         else:
             course.agent_id = agent_id  # and waits for the customer to pick up
-        self._give(OfferSettled(offer_id, Outcome.ACCEPTED), now)
+        self._give(OfferSettled(offer_id, _ACCEPTED), now)
 
     def _talk(self, visit: int, agent_id: str, now: float) -> None:
         """Agent and customer talk from now on; for how long is settled already."""
-        self._visits.leave(visit, End.ANSWERED, now, agent_id)
+        self._visits.leave(visit, _ANSWERED, now, agent_id)
         handle_s = self._day.handle_s[self._answered if self._day.in_order else self._of[visit]]
         if self._day.speed:
             handle_s *= self._day.speed.get(agent_id, 1.0)
         self._visits.handle_s[visit] = handle_s
         self._answered += 1
-        self._push(now + handle_s * (1 - self._day.wrap_up_share), _Next.TALK_OVER, agent_id, visit)
+        self._push(now + handle_s * (1 - self._day.wrap_up_share), _TALK_OVER, agent_id, visit)
 
     def _talk_over(self, agent_id: object, visit: int, now: float) -> None:
         assert isinstance(agent_id, str)
@@ -346,25 +349,22 @@ class _Run:
         if self._observe is not None:
             self._observe(now, given, decisions)
         for decision in decisions:
-            if isinstance(decision, AgentChanged):
-                self._agent_changed(decision, now)
-            elif isinstance(decision, MakeOffer):
-                self._ring(decision, now)
-            elif isinstance(decision, RescindOffer):
-                self._rung.pop(decision.offer_id, None)
-            elif isinstance(decision, Diverted):
-                self._divert(decision, now)
-            elif isinstance(decision, DialCustomer):
-                self._dial(decision, now)
-            elif isinstance(decision, CallbackOver):
-                self._visits.leave(int(decision.contact_id), _OVER[decision.why], now)
+            obey = self._obeys.get(type(decision))
+            if obey is not None:
+                obey(decision, now)
+
+    def _rescind(self, rescinded: RescindOffer, _now: float) -> None:
+        self._rung.pop(rescinded.offer_id, None)
+
+    def _callback_over(self, over: CallbackOver, now: float) -> None:
+        self._visits.leave(int(over.contact_id), _OVER[over.why], now)
 
     def _agent_changed(self, changed: AgentChanged, now: float) -> None:
         agent = self._agents[changed.agent_id]
-        agent.become(_STANDING[changed.presence] if changed.activity is Activity.IDLE else BUSY, now)
+        agent.become(_STANDING[changed.presence] if changed.activity is _AGENT_IDLE else BUSY, now)
         agent.rona = agent.situation == AWAY and changed.aux_code == RONA
         if agent.rona:
-            self._push(now + self._day.back_s, _Next.BACK, changed.agent_id, 0)
+            self._push(now + self._day.back_s, _BACK, changed.agent_id, 0)
 
     def _ring(self, offer: MakeOffer, now: float) -> None:
         visit = int(offer.contact_id)
@@ -373,7 +373,7 @@ class _Run:
         self._offers_made[visit] += 1
         if now + ring_s < offer.expires_at:  # else the engine withdraws it before anybody picks up
             self._rung[offer.offer_id] = offer.agent_id
-            self._push(now + ring_s, _Next.ANSWER, offer.offer_id, visit)
+            self._push(now + ring_s, _ANSWER, offer.offer_id, visit)
 
     def _divert(self, diverted: Diverted, now: float) -> None:
         """A rule moves the contact on with its age: to another queue, to be called back if they like that, or out."""

@@ -72,16 +72,21 @@ class Trunks:
 
     def take(self, visit: int) -> DialsHeld | None:
         """A visit takes a trunk; what the ACD is to be told, if anything."""
+        if self._count is None:
+            return None
         self._busy.add(visit)
         return self._look()
 
     def free(self, visit: int) -> DialsHeld | None:
         """A visit has none any more; what the ACD is to be told, if anything."""
+        if self._count is None:
+            return None
         self._busy.discard(visit)
         return self._look()
 
     def _look(self) -> DialsHeld | None:
-        held = () if self._count is None else held_tiers(self._count - len(self._busy), self._policy.tiers)
+        assert self._count is not None, "who has trunks without number counts none"
+        held = held_tiers(self._count - len(self._busy), self._policy.tiers)
         if held == self.held:
             return None
         self.held = held
