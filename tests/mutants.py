@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "a step widens and nobody is asked",
         "routing.acd.pairing",
-        "            self.wait(contact, now, Why.STEP)",
+        "            self.wait(contact, now, _STEP)",
         "            _ = self._place(contact, now) and self._board.push(contact, now)",
     ),
     Mutant("priority inversion", "routing.acd.order", "    return min(candidates)\n", "    return max(candidates)\n"),
@@ -151,8 +151,8 @@ MUTANTS = (
     Mutant(
         "a loser is not rescinded",
         "routing.acd.visits",
-        "        others = [each for each in contact.offers if each.offer_id != offer.offer_id]",
-        "        others = list(contact.offers)[:0]",
+        "            others = [each for each in contact.offers if each.offer_id != offer.offer_id]",
+        "            others = list(contact.offers)[:0]",
     ),
     Mutant("back-up members see all", "routing.acd.match", "membership.delay_s > delay_s or ", ""),
     Mutant(

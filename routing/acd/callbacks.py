@@ -33,7 +33,8 @@ class Callbacks:
     def __init__(self, board: Board, pairing: Pairing, forecast: Forecast) -> None:
         self._board, self._pairing, self._forecast = board, pairing, forecast
         self._pending: dict[tuple[str | None, str], str] = {}  # (customer, queue) → contact
-        self._to_call: dict[str, Contact] = {}
+        self.to_call: dict[str, Contact] = {}
+        """Who is called when an agent is forecast to be free; `look` is for them."""
         self._calling: dict[str, Contact] = {}
         self._dialing: dict[str, int] = {}  # by queue
         self.held: tuple[int, ...] = ()
@@ -79,7 +80,7 @@ class Callbacks:
             self._pairing.wait(contact, now)
         else:
             contact.away = Away.TO_CALL
-            self._to_call[contact.contact_id] = contact
+            self.to_call[contact.contact_id] = contact
             self._look_at = now
             self._board.deadlines.set(now, *_LOOK)
 
@@ -181,7 +182,7 @@ class Callbacks:
                 if contact.waits:
                     self._board.pull(contact)
                     self._board.deadlines.drop(CONTACT, contact.contact_id)
-                self._to_call.pop(contact.contact_id, None)
+                self.to_call.pop(contact.contact_id, None)
                 contact.away = Away.HELD_BACK
             elif contact.away is Away.HELD_BACK and not held:
                 self.wait(contact, now)
@@ -193,19 +194,17 @@ class Callbacks:
     # --- customer first: when to dial -----------------------------------------------------------------------------
 
     def look(self, now: float) -> None:
-        """Dial the customers whose agents are forecast to be free when they pick up; cheap when there are none.
+        """Dial the customers whose agents are forecast to be free when they pick up; there are some.
 
         And who is overtaken: an agent who becomes free goes to somebody present, though a callback's turn has come.
         """
-        if not self._to_call:
-            return
         for decision in [each for each in self._board.decisions if isinstance(each, MakeOffer)]:
             self._overtaken(decision, now)
-        if not self._to_call or now < self._look_at:
+        if not self.to_call or now < self._look_at:
             return
         self._look_at = now + LOOK_S
         full: set[str] = set()
-        for contact in sorted(self._to_call.values(), key=lambda each: self._key(each, now)):
+        for contact in sorted(self.to_call.values(), key=lambda each: self._key(each, now)):
             queue = contact.rules.queue
             if queue in full:
                 continue
@@ -214,7 +213,7 @@ class Callbacks:
                 full.add(queue)
                 continue
             self._dial(contact)
-        self._board.deadlines.set(self._look_at, *_LOOK) if self._to_call else self._board.deadlines.drop(*_LOOK)
+        self._board.deadlines.set(self._look_at, *_LOOK) if self.to_call else self._board.deadlines.drop(*_LOOK)
 
     def _overtaken(self, offer: MakeOffer, now: float) -> None:
         """An agent is asked to take a contact: call the first customer who would have come before it."""
@@ -224,7 +223,7 @@ class Callbacks:
         key = self._key(offered, now)
         before = [
             each
-            for each in self._to_call.values()
+            for each in self.to_call.values()
             if each.rules.queue == offered.rules.queue
             and self._key(each, now) < key
             and self._pairing.may_serve(agent, each)
@@ -237,7 +236,7 @@ class Callbacks:
         return self._board.order.sort_key(entered.value_tier, entered.entered_at, entered.contact_id, now)
 
     def _dial(self, contact: Contact) -> None:
-        del self._to_call[contact.contact_id]
+        del self.to_call[contact.contact_id]
         contact.away = Away.DIALING
         contact.attempts += 1
         self._dialing[contact.rules.queue] = self._dialing.get(contact.rules.queue, 0) + 1
@@ -280,7 +279,7 @@ class Callbacks:
         self._board.decisions.append(CallbackOver(contact.contact_id, why, taken_up_by))
 
     def _forget_pending(self, contact: Contact) -> None:
-        self._to_call.pop(contact.contact_id, None)
+        self.to_call.pop(contact.contact_id, None)
         key = (contact.entered.customer_id, contact.rules.queue)
         if self._pending.get(key) == contact.contact_id:
             del self._pending[key]
@@ -305,6 +304,6 @@ class Callbacks:
                 self._pending[contact.entered.customer_id, contact.rules.queue] = contact.contact_id
         for contact in self._board.contacts.values():
             if contact.away is Away.TO_CALL:
-                self._to_call[contact.contact_id] = contact
+                self.to_call[contact.contact_id] = contact
             elif contact.away is Away.DIALING:
                 self._dialing[contact.rules.queue] = self._dialing.get(contact.rules.queue, 0) + 1

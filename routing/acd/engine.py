@@ -55,6 +55,7 @@ class Acd:
         self._doors = Doors(board, self._forecast)
         self._comebacks = Comebacks(site.comeback_s)
         self._callbacks = Callbacks(board, self._pairing, self._forecast)
+        self._to_call = self._callbacks.to_call
         self._lending = Lending(board, self._pairing, self._forecast)
         self._explainer = Explainer(board, self._pairing, self._doors, self._forecast)
         visits = Visits(
@@ -116,7 +117,8 @@ class Acd:
         entries = board.deadlines.entries
         if entries and entries[0][0] <= now:
             self._expire(now)
-        self._callbacks.look(now)
+        if self._to_call:
+            self._callbacks.look(now)
         decisions, board.decisions = board.decisions, []
         return decisions
 

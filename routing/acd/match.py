@@ -119,13 +119,27 @@ class Group:
 
 
 class Bucket:
-    """Groups that a line prefers equally, and the rank at which they serve it."""
+    """Groups that a line prefers equally, and the rank at which they serve it.
 
-    __slots__ = ("gate", "groups", "rank")
+    `idle` holds who is ready in each, in the order by which the line takes agents: the lists are the groups' own.
+    """
 
-    def __init__(self, rank: int, gate: Gate | None) -> None:
-        self.rank, self.gate = rank, gate
+    __slots__ = ("gate", "groups", "idle", "order", "rank")
+
+    def __init__(self, rank: int, gate: Gate | None, order: AgentOrder) -> None:
+        self.rank, self.gate, self.order = rank, gate, order
         self.groups: list[Group] = []
+        self.idle: list[list[Standing]] = []
+
+    def add(self, group: Group) -> None:
+        """From now on one group more."""
+        self.groups.append(group)
+        self.idle.append(group.idle[self.order])
+
+    def heads(self, passed_over: Collection[str]) -> list[Standing]:
+        """The first of each group who is not passed over; few ever are, so the search beyond the head is short."""
+        found = (next((each for each in idle if each[2] not in passed_over), None) for idle in self.idle)
+        return [head for head in found if head is not None]
 
 
 class Service:
@@ -191,38 +205,24 @@ class Line:
 
         Agents in `passed_over` are taken only when nobody else is idle.
         """
-        bucket, heads = self._first_agent(passed_over)
-        if bucket is None and passed_over:
-            return self._first_agent(())
-        return bucket, heads
+        for spared in (passed_over, ()) if passed_over else ((),):
+            for bucket in self.buckets:
+                if bucket.gate is not None and not bucket.gate.open:
+                    continue
+                heads = bucket.heads(spared) if spared else [idle[0] for idle in bucket.idle if idle]
+                if heads:
+                    if len(heads) > 1:
+                        heads.sort()
+                    return bucket, heads
+        return None, []
 
     def ready(self) -> list[str]:
         """Every ready agent who may serve this line, best first."""
         standings: list[Standing] = []
         for bucket in self.buckets:
             if bucket.gate is None or bucket.gate.open:
-                standings += sorted(each for group in bucket.groups for each in group.idle[self.order])
+                standings += sorted(each for idle in bucket.idle for each in idle)
         return [agent_id for _, _, agent_id in standings]
-
-    def _first_agent(self, passed_over: Collection[str]) -> tuple[Bucket | None, list[Standing]]:
-        order = self.order
-        for bucket in self.buckets:
-            if bucket.gate is not None and not bucket.gate.open:
-                continue
-            heads = []
-            for group in bucket.groups:
-                idle = group.idle[order]
-                if not idle:
-                    continue
-                # Few agents are ever passed over, so the search beyond the head is short.
-                head = next((each for each in idle if each[2] not in passed_over), None) if passed_over else idle[0]
-                if head is not None:
-                    heads.append(head)
-            if heads:
-                if len(heads) > 1:
-                    heads.sort()
-                return bucket, heads
-        return None, []
 
 
 _Key: TypeAlias = tuple[object, ...]
@@ -331,6 +331,7 @@ class Matching:
         for atom in atoms(requires):
             if isinstance(atom, Named) and atom.agent_id in self.group_of:
                 self._isolate(atom.agent_id)
+        order = ORDER_KEPT[rules.agent_order]
         better = {AgentOrder.MOST_PROFICIENT: -1, AgentOrder.LEAST_PROFICIENT: 1}.get(rules.agent_order, 0)
         buckets: dict[tuple[int, int], Bucket] = {}
         for group in self._candidates(requires):
@@ -338,8 +339,8 @@ class Matching:
             if membership is None or membership.delay_s > delay_s or not met(requires, group.sample):
                 continue
             level = better * proficiency(requires, group.sample.skills) if better else 0
-            bucket = buckets.setdefault((membership.rank, level), Bucket(membership.rank, gate))
-            bucket.groups.append(group)
+            bucket = buckets.setdefault((membership.rank, level), Bucket(membership.rank, gate, order))
+            bucket.add(group)
         service = Service(tuple(buckets[key] for key in sorted(buckets)))
         for bucket in service.buckets:
             for group in bucket.groups:
@@ -383,7 +384,7 @@ class Matching:
         for service in self._services.values():
             for bucket in service.buckets:
                 if known in bucket.groups:
-                    bucket.groups.append(own)
+                    bucket.add(own)
                     shelf = self._shelve(service, bucket, own)
                     for line in self.lines.values():
                         if line.buckets is service.buckets:

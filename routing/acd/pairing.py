@@ -21,10 +21,10 @@ from routing.acd.order import SortKey
 from routing.acd.standing import Standing
 from routing.acd.trace import TOLD_MAX, OfferTrace, Why
 from routing.messages import CallbackOver, Diverted, StepTaken
-from routing.model import Activity, AgentOrder, Exit, Outcome, Presence
+from routing.model import Activity, Exit, Outcome, Presence
 from routing.requirement import met
 
-_AGENT_FREE = Why.AGENT_FREE
+_AGENT_FREE, _STEP = Why.AGENT_FREE, Why.STEP
 """Looked up once: a member of an Enum is found ten times slower than a global."""
 
 
@@ -71,7 +71,7 @@ class Pairing:
         """The reach of a waiting contact may have changed: it looks again, with the same key."""
         if contact.away is None:
             self._board.pull(contact)
-            self.wait(contact, now, Why.STEP)
+            self.wait(contact, now, _STEP)
 
     def reach(self, contact: Contact, now: float) -> Reach:
         """Where a waiting contact belongs now, by its step clock and by who is logged in."""
@@ -155,7 +155,7 @@ class Pairing:
 
     def offer_to_preferred(self, contact: Contact, agent: Agent, now: float) -> None:
         """Offer a contact in no line to its preferred agent, who is ready."""
-        trace = self._trace(Why.AFFINITY, contact, agent, 0, now, agents=((agent.agent_id, 0.0),))
+        trace = self._trace(Why.AFFINITY, contact, agent, 0, now, agents=((0.0, 0.0, agent.agent_id),))
         self._board.offer(contact, agent, trace, now)
 
     def _offer_to_first(self, contact: Contact, why: Why, now: float) -> bool:
@@ -166,7 +166,7 @@ class Pairing:
             if bucket is None:
                 break
             agent = board.agents[heads[0][2]]
-            trace = self._trace(why, contact, agent, bucket.rank, now, agents=_standings(contact.line.order, heads))
+            trace = self._trace(why, contact, agent, bucket.rank, now, agents=heads[:TOLD_MAX])
             board.offer(contact, agent, trace, now)
             if len(contact.offers) < contact.rules.ring_several:
                 bucket, heads = contact.line.first_agent({**contact.refusals}) if board.idle else (None, [])
@@ -275,7 +275,7 @@ class Pairing:
         now: float,
         *,
         contacts: Sequence[Candidate] = (),
-        agents: tuple[tuple[str, float], ...] = (),
+        agents: Sequence[Standing] = (),
         overdue: bool = False,
     ) -> OfferTrace:
         entered = contact.entered
@@ -294,17 +294,11 @@ class Pairing:
             agent.profile.skills,
             contacts,
             agents,
+            contact.line.order,
             _excluded(contact, agent) if contact.not_preferred is not None or contact.refusals else (),
             contact.comeback,
             overdue,
         )
-
-
-def _standings(order: AgentOrder, heads: list[Standing]) -> tuple[tuple[str, float], ...]:
-    """The idle agents compared, by measure; where longest idle decides, by when they became ready."""
-    if order is AgentOrder.LONGEST_IDLE:
-        return tuple((agent_id, ready_since) for _, ready_since, agent_id in heads[:TOLD_MAX])
-    return tuple((agent_id, measure) for measure, _, agent_id in heads[:TOLD_MAX])
 
 
 def _excluded(contact: Contact, chosen: Agent) -> tuple[tuple[str, str], ...]:

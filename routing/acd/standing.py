@@ -11,6 +11,7 @@ idle. Two of the measures move with time, in a way that lets idle agents keep th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, inf, log
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -35,21 +36,23 @@ ORDER_KEPT: dict[AgentOrder, AgentOrder] = {
 
 def standing(agent: Agent, order: AgentOrder) -> Standing:
     """The key of an idle agent for an order that `ORDER_KEPT` keeps."""
-    match order:
-        case AgentOrder.LEAST_OCCUPIED:
-            occupancy = agent.occupancy
-            measure = log(occupancy) + agent.occupancy_at / FORGET_S if occupancy > 0 else -inf
-        case AgentOrder.FEWEST_CONTACTS:
-            measure = float(agent.contacts)
-        case AgentOrder.ROUND_ROBIN:
-            measure = float(agent.turn)
-        case AgentOrder.LINEAR:
-            measure = float(agent.place)
-        case AgentOrder.WEIGHTED:
-            measure = agent.stride
-        case _:
-            measure = 0.0
-    return (measure, agent.ready_since, agent.agent_id)
+    measure = _MEASURES.get(order)
+    return (0.0 if measure is None else measure(agent), agent.ready_since, agent.agent_id)
+
+
+def _occupied(agent: Agent) -> float:
+    occupancy = agent.occupancy
+    return log(occupancy) + agent.occupancy_at / FORGET_S if occupancy > 0 else -inf
+
+
+_MEASURES: dict[AgentOrder, Callable[[Agent], float]] = {
+    AgentOrder.LEAST_OCCUPIED: _occupied,
+    AgentOrder.FEWEST_CONTACTS: lambda agent: float(agent.contacts),
+    AgentOrder.ROUND_ROBIN: lambda agent: float(agent.turn),
+    AgentOrder.LINEAR: lambda agent: float(agent.place),
+    AgentOrder.WEIGHTED: lambda agent: agent.stride,
+}
+"""What each order goes by before the longest idle; that one goes by nothing else."""
 
 
 def after_work(occupancy: float, elapsed_s: float) -> float:

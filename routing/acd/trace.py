@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from routing.acd.standing import Standing
+from routing.model import AgentOrder
 from routing.policy import TierPolicy
 from routing.requirement import Requirement, show
 
@@ -34,7 +36,7 @@ class OfferTrace(Struct, frozen=True, gc=False):
     `made_at` is the instant of the decision, `entered_at` that at which the contact entered, `ready_since` that at
     which the agent became ready. `asked` are the skills that the contact's step asks for, `skills` what the agent
     holds. What was compared, the winner among it: for a free agent `contacts`, one a value tier, as (tier, (entered at,
-    contact id)); for a contact that looked for agents `agents`, as (agent id, key by the queue's agent order).
+    contact id)); for a contact that looked for agents `agents`, their standings by the order `by`.
     `excluded`: (agent id, reason) of who might have been expected instead.
     """
 
@@ -51,7 +53,8 @@ class OfferTrace(Struct, frozen=True, gc=False):
     asked: Sequence[str]
     skills: Mapping[str, int]
     contacts: Sequence[tuple[int, tuple[float, str]]] = ()
-    agents: tuple[tuple[str, float], ...] = ()
+    agents: Sequence[Standing] = ()
+    by: AgentOrder = AgentOrder.LONGEST_IDLE
     excluded: tuple[tuple[str, str], ...] = ()
     comeback: bool = False
     overdue: bool = False
@@ -78,9 +81,11 @@ class OfferTrace(Struct, frozen=True, gc=False):
 
     @property
     def heads(self) -> tuple[tuple[str, float], ...]:
-        """What was compared as (id, key); the key of a contact is its score."""
+        """What was compared as (id, key): a contact with its score, an agent with what the agent order goes by."""
         scores = ((head[1], self.policy.score(tier, self.made_at - head[0])) for tier, head in self.contacts)
-        return (*scores, *self.agents)
+        by_age = self.by is AgentOrder.LONGEST_IDLE
+        agents = ((agent_id, ready_since if by_age else measure) for measure, ready_since, agent_id in self.agents)
+        return (*scores, *agents)
 
     def as_dict(self) -> dict[str, object]:
         """Plain values."""

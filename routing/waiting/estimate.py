@@ -300,8 +300,13 @@ class QueueHistory:
     # ---- Helpers ----
 
     def _fade(self, now: float) -> None:
-        keep = keeping(self._settled, max(0.0, now - self._settled_at)) if self._settled else 1.0
-        self._settled_at = max(now, self._settled_at)
+        elapsed_s = now - self._settled_at
+        if elapsed_s <= 0.0:
+            return
+        self._settled_at = now
+        keep = keeping(self._settled, elapsed_s)
+        if keep == 1.0:
+            return
         self._settled *= keep
         self._answered *= keep
         self._gave_up *= keep

@@ -37,7 +37,9 @@ _WIDTHS: Final = tuple(high - low for low, high in pairwise(_LOWS))
 
 def keeping(weight: float, elapsed_s: float) -> float:
     """The factor by which data of this weight (in contacts) fades over `elapsed_s`."""
-    return 1.0 if weight <= KEPT else min(1.0, max(math.exp2(-elapsed_s / HALF_LIFE_S), KEPT / weight))
+    if weight <= KEPT or elapsed_s <= 0.0:
+        return 1.0
+    return max(math.exp2(-elapsed_s / HALF_LIFE_S), KEPT / weight)
 
 
 @dataclass(frozen=True, slots=True)
