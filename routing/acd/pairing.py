@@ -143,8 +143,10 @@ class Pairing:
         """Whether the agent is of the contact's queue and meets what it requires in its widest step or this one."""
         if agent.profile.membership(contact.rules.queue) is None:
             return False
-        rungs = contact.ladder.rungs
-        return any(met(rung.requires, agent.profile) for rung in (rungs[min(contact.rung, len(rungs) - 1)], rungs[-1]))
+        rungs, profile = contact.ladder.rungs, agent.profile
+        if met(rungs[-1].requires, profile):
+            return True
+        return contact.rung + 1 < len(rungs) and met(rungs[contact.rung].requires, profile)
 
     def _at_desk(self, contact: Contact) -> bool:
         preferred = contact.entered.preferred_agent
