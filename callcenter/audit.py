@@ -228,6 +228,7 @@ def witnessed_in(path: Path, from_at: float, to_at: float) -> list[Witnessed] | 
 def keep(report: Report, path: Path) -> None:
     """Leave the result where `last` finds it: for metrics and doctor."""
     new = path.with_name(f"{path.name}.new")
+    new.parent.mkdir(parents=True, exist_ok=True)  # of an instance that never ran
     new.write_bytes(msgspec.json.encode(report))
     new.replace(path)
 

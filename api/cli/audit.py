@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from api.cli.database import reached
+from api.cli.instants import by_the_site
 from api.cli.journal import journal_path
 from api.cli.output import Exit, err, out, say_json
 from callcenter.access import cel_path
@@ -34,8 +35,11 @@ async def events(
     CompanionError.
     """
     now = AnchoredClock().now()
-    to_at = now if until is None else until.astimezone().timestamp()
-    from_at = to_at - SPAN.total_seconds() if since is None else since.astimezone().timestamp()
+    to_at = now if until is None else by_the_site(until, settings).timestamp()
+    from_at = to_at - SPAN.total_seconds() if since is None else by_the_site(since, settings).timestamp()
+    if from_at >= to_at:
+        err().print("callcenter: --to must be later than --from")
+        return Exit.USAGE
     report = Report(from_at, to_at, now)
     path = cel or cel_path(settings)
     witness = None if cel_optional and path is None else await _witness(report, path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.cli.instants import by_the_site
 from api.cli.output import Exit, err, out, say_json
 from api.cli.service import Refused, ask
 from callcenter.config.settings import Settings
@@ -14,7 +15,7 @@ Found = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The command's options; an instant without a zone is by this machine's clock."""
+    """The command's options; an instant without a zone is by the site's clock."""
 
     customer: str | None
     dialed: str
@@ -26,7 +27,7 @@ class Asked:
 
 async def explain(settings: Settings, token: str, asked: Asked) -> Exit:
     """Print the answer; FINDING if the service refused the question. Raises ServiceAway."""
-    at = None if asked.at is None else asked.at.astimezone().isoformat()
+    at = None if asked.at is None else by_the_site(asked.at, settings).isoformat()
     given = {"customer": asked.customer, "queue": asked.queue, "language": asked.language, "at": at}
     body = {"dialed": asked.dialed} | {name: value for name, value in given.items() if value is not None}
     try:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.instants import by_the_site, span
 from api.cli.output import Exit, out, say_json
 from callcenter.clock import AnchoredClock
 from callcenter.config.settings import load_settings
@@ -64,7 +65,7 @@ def check_command(file: File, site: InSite = None, as_json: AsJson = False) -> N
 def show_command(
     file: File,
     counts: Annotated[bool, typer.Option("--counts", help="With how often callers went which way.")] = False,
-    start: Annotated[str | None, typer.Option("--from", help="ISO 8601, else UTC; left out, the last 7 days.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="ISO 8601; without a zone, by the site's clock.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Not included; left out, now.")] = None,
     version: Annotated[str | None, typer.Option(help="Only visits in this version.")] = None,
     as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Draw it in Mermaid's language (the default).")] = False,
@@ -94,13 +95,11 @@ def show_command(
 def _draw_counts(flow: Flow, start: str | None, end: str | None, version: str | None, *, as_json: bool) -> Exit:
     from api.cli import flow_traffic  # noqa: PLC0415 - heavy, see the head of main
 
-    try:
-        until = datetime.fromisoformat(end) if end else datetime.fromtimestamp(AnchoredClock().now(), UTC)
-        since = datetime.fromisoformat(start) if start else until - timedelta(days=DAYS)
-    except ValueError as error:
-        raise typer.BadParameter(f"--from and --to: {error}; write 2026-11-20 or 2026-11-20T09:30") from error
-    since, until = (at if at.tzinfo else at.replace(tzinfo=UTC) for at in (since, until))
-    return asyncio.run(flow_traffic.draw(load_settings(), flow, flow_traffic.Asked(since, until, version, as_json)))
+    settings = load_settings()
+    since, until = span(start, end)
+    until = by_the_site(until, settings) if until else datetime.fromtimestamp(AnchoredClock().now(), UTC)
+    since = by_the_site(since, settings) if since else until - timedelta(days=DAYS)
+    return asyncio.run(flow_traffic.draw(settings, flow, flow_traffic.Asked(since, until, version, as_json)))
 
 
 # Reading

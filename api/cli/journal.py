@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from api.cli.database import reached
+from api.cli.instants import by_the_site
 from api.cli.output import Exit, err, out, say_json, table
 from callcenter.config.settings import Settings
 from callcenter.db.journal_status import Room, Status, status_of
@@ -46,7 +47,7 @@ def _shown(at: float | None) -> str:
 
 async def replay(settings: Settings, since: datetime | None, *, anew: bool, as_json: bool) -> Exit:
     """Send kept events again; FINDING if one of them contradicts the database. Raises DatabaseError, JournalError."""
-    at = None if since is None else since.astimezone().timestamp()
+    at = None if since is None else by_the_site(since, settings).timestamp()
     async with reached(settings) as url:
         err().print("sending what the journal keeps; what is there already stays as it is")
         came_to = await resend(url, settings.node, at, journal_path(settings))

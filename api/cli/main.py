@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from api.cli import credentials, customers, doctor, flow_new, pins, prompts, sites, tokens, upkeep
+from api.cli.instants import instant
 from api.cli.output import Exit, err, exit_code_of
 from callcenter.config.settings import Settings, load_settings
 from callcenter.errors import CallCenterError
@@ -292,11 +293,15 @@ def report(
     """Say what the center did, by interval and group: service level, abandonment, waits, handling, occupancy."""
     from api.cli import report as reporting  # noqa: PLC0415 - heavy, see the head of this file
 
-    try:
-        span = datetime.fromisoformat(start), datetime.fromisoformat(end)
-    except ValueError as error:
-        raise typer.BadParameter(f"--from and --to: {error}; write 2026-11-20 or 2026-11-20T09:30") from error
-    asked = reporting.Asked(*span, by, view, interval, metrics, "csv" if as_csv else "json" if as_json else "")
+    asked = reporting.Asked(
+        instant("--from", start),
+        instant("--to", end),
+        by,
+        view,
+        interval,
+        metrics,
+        "csv" if as_csv else "json" if as_json else "",
+    )
     _await(lambda settings: reporting.run(settings, asked))
 
 
@@ -307,17 +312,15 @@ def explain(
     customer: Annotated[str | None, typer.Option(help="A customer's id or phone; without it, a stranger.")] = None,
     queue: Annotated[str | None, typer.Option(help="Only this queue; else all that the number can lead to.")] = None,
     language: Annotated[str | None, typer.Option(help="Instead of the customer's.")] = None,
-    at: Annotated[str | None, typer.Option(help="Opening hours at this instant, ISO 8601.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="At this instant; ISO 8601, without a zone by the site's clock.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what would become of a call, without making it: rules, queue, who may serve when, who would be asked, why."""
     from api.cli import explain as explaining  # noqa: PLC0415 - heavy, see the head of this file
 
-    try:
-        instant = None if at is None else datetime.fromisoformat(at)
-    except ValueError as error:
-        raise typer.BadParameter(f"--at: {error}; write 2026-11-22T20:00") from error
-    asked = explaining.Asked(customer, dialed, queue, language, instant, as_json)
+    asked = explaining.Asked(customer, dialed, queue, language, instant("--at", at) if at else None, as_json)
     _await(lambda settings: explaining.explain(settings, token, asked))
 
 

@@ -1,19 +1,18 @@
 """The words of `journal` and `audit`: what keeps the promise that nothing is lost, and proves it."""
 
 import asyncio
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from api.cli.instants import instant, span
 from callcenter.config.settings import load_settings
 
 journal_cli = typer.Typer(help="The local journal, which feeds the database.", no_args_is_help=True)
 audit_cli = typer.Typer(help="Proof that nothing was lost.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
-FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 
 @journal_cli.command("status", epilog="Example: callcenter journal status --json")
@@ -26,7 +25,9 @@ def journal_status(as_json: AsJson = False) -> None:
 
 @journal_cli.command("replay", epilog="Example: callcenter journal replay --since 2026-11-20T18:00")
 def journal_replay(
-    since: Annotated[datetime | None, typer.Option(formats=FORMATS, help="Only what happened from then on.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only what happened from then on. ISO 8601; without a zone, by the site's clock.")
+    ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Compute all projections again afterwards.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -34,15 +35,18 @@ def journal_replay(
 
     Works while the service runs, and without it. Exit 1 if an event contradicts what the database holds.
     """
+    at = None if since is None else instant("--since", since)
     from api.cli import journal  # noqa: PLC0415 - heavy, see main.py
 
-    raise typer.Exit(asyncio.run(journal.replay(load_settings(), since, anew=rebuild, as_json=as_json)))
+    raise typer.Exit(asyncio.run(journal.replay(load_settings(), at, anew=rebuild, as_json=as_json)))
 
 
 @audit_cli.command("events", epilog="Example: callcenter audit events --from 2026-11-20 --to 2026-11-21")
 def audit_events(
-    since: Annotated[datetime | None, typer.Option("--from", formats=FORMATS, help="From then on.")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", formats=FORMATS, help="Before then.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="ISO 8601; without a zone, by the site's clock. Included.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Not included; left out, now.")] = None,
     cel: Annotated[Path | None, typer.Option(help="Asterisk's CEL file, if it is not where ours is.")] = None,
     cel_optional: Annotated[
         bool, typer.Option("--cel-optional", help="If no CEL file is known, say so: it is no finding then.")
@@ -53,6 +57,7 @@ def audit_events(
 
     Without a span, the last 24 hours. Exit 1 on any finding; the result is also a metric and a line of doctor.
     """
+    since, until = span(start, end)
     from api.cli import audit  # noqa: PLC0415 - heavy, see main.py
 
     raise typer.Exit(

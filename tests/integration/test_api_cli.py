@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,18 @@ async def test_a_database_out_of_reach_is_a_sentence_and_an_exit_code() -> None:
     assert "CALLCENTER_DATABASE_URL" in err
     assert "hidden" not in err
     assert "Traceback" not in err
+
+
+async def test_an_instant_without_a_zone_is_by_the_sites_clock_on_every_command(center: Center, tmp_path: Path) -> None:
+    url = {"CALLCENTER_DATABASE_URL": center.database_url, "CALLCENTER_VAR": str(tmp_path), "TZ": "America/New_York"}
+    span = ("--from", "2025-12-06", "--to", "2025-12-06T12:00Z")
+    _, out, err = await run("audit", "events", *span, "--cel-optional", "--json", **url)
+    assert out, err
+    looked_at = json.loads(out)
+    begun = (datetime.fromtimestamp(looked_at[name], UTC).isoformat() for name in ("from_at", "to_at"))
+    assert list(begun) == ["2025-12-05T16:00:00+00:00", "2025-12-06T12:00:00+00:00"], err
+    code, out, err = await run("audit", "events", "--from", "2025-12-06", "--to", "2025-12-05", **url)
+    assert (code, out, "--to must be later" in err) == (2, "", True)
+    for command in (("audit", "events", "--from"), ("journal", "replay", "--since")):
+        code, out, err = await run(*command, "soon", **url)
+        assert (code, out, command[-1] in err) == (2, "", True)
