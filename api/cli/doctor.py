@@ -115,7 +115,7 @@ def _ports(settings: Settings) -> Sequence[Finding]:
             ("CALLCENTER_AMI_PORT", "tcp", "127.0.0.1", settings.ami_port),
             ("CALLCENTER_SIP_PORT", "udp", settings.sip_host, settings.sip_port),
         ]
-    findings = []
+    findings, held = [], []
     for variable, protocol, host, port in wanted:
         name = f"port {port}/{protocol}"
         if ports.is_free(protocol, host, port):
@@ -123,16 +123,24 @@ def _ports(settings: Settings) -> Sequence[Finding]:
             continue
         holder = ports.holder_of(protocol, port)
         ours = holder is not None and ports.is_ours(holder, settings)
+        held += [variable] if ours else []
         findings.append(
             Finding(
                 name,
                 ok=ours,
-                detail=f"in use by {holder.shown if holder else 'another program'}"
-                + (", which is ours: the service runs" if ours else ""),
+                detail=f"in use by {holder.shown if holder else 'another program'}{', which is ours' if ours else ''}",
                 fix=f"stop that program, or set {variable} to a free port",
             )
         )
-    return findings
+    return (*findings, _service(held))
+
+
+def _service(held: Sequence[str]) -> Finding:
+    """Whether the service runs, by the ports that our own programs hold."""
+    if not held or "CALLCENTER_API_PORT" in held:
+        return Finding("service", ok=True, detail="runs" if held else "does not run")
+    detail = "does not run, but its Asterisk does: callers hear the fallback"
+    return Finding("service", ok=False, detail=detail, fix="callcenter run takes its calls up", required=False)
 
 
 def _disk(settings: Settings) -> Sequence[Finding]:
@@ -214,6 +222,8 @@ def _witness(settings: Settings) -> Sequence[Finding]:
     from callcenter.asterisk.witness import Witness  # noqa: PLC0415
 
     path = cel_path(settings)
+    if settings.asterisk == "managed" and path is not None and not path.exists():
+        return (Finding("witness", ok=True, detail="none yet; Asterisk's account begins with the first call"),)
     silent = Witness(path, time.time).silent
     fix = "asterisk-config/existing/README.md says what to set in cel.conf and cel_custom.conf"
     return (Finding("witness", ok=not silent, detail=silent or str(path), fix=fix, required=False),)

@@ -206,6 +206,28 @@ def test_doctor_names_cause_and_fix_of_each_missing_thing(run: Run, tmp_path: Pa
     assert found["python"]["ok"]
 
 
+def test_doctor_says_whether_the_service_runs_or_only_its_asterisk(run: Run, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ports = {"CALLCENTER_API_PORT": "1", "CALLCENTER_SIP_PORT": port, "CALLCENTER_VAR": str(tmp_path)}
+    ports["CALLCENTER_INSTANCE"] = "lonely"
+    assert findings(run("doctor", "--json", **ports))["service"]["detail"] == "does not run"
+    listens = (
+        f"import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', {port})); print(); input()"
+    )
+    words = (sys.executable, "-uc", listens, f"asterisk -C {tmp_path}/lonely/asterisk.conf")  # told by its command line
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as orphan:
+        assert orphan.stdin is not None
+        assert orphan.stdout is not None
+        orphan.stdout.readline()
+        found = findings(run("doctor", "--json", **ports))
+        orphan.stdin.close()
+    assert str(found[f"port {port}/udp"]["detail"]).endswith("which is ours")
+    assert (found["service"]["ok"], found["service"]["required"]) == (False, False)
+    assert "callers hear the fallback" in str(found["service"]["detail"])
+
+
 def test_doctor_says_when_passwords_can_be_read_by_others(run: Run, tmp_path: Path) -> None:
     secrets = tmp_path / "main" / "secrets.json"
     secrets.parent.mkdir()
