@@ -51,15 +51,15 @@ def span_at(now: float) -> tuple[float, float]:
     return to_at - SPAN_S, to_at
 
 
-async def audit_once(now: float, environment: Mapping[str, str] = os.environ) -> int | None:
+async def audit_once(now: float, environment: Mapping[str, str] | None = None) -> int | None:
     """Audit the hours closed by now and log what came of it; the command's exit code, None if it did not end.
 
-    Raises OSError if there is no process to be had.
+    `environment` is the command's, ours if None. Raises OSError if there is no process to be had.
     """
     from_at, to_at = (datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") for at in span_at(now))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "api.cli", "audit", "events", "--from", from_at, "--to", to_at, "--cel-optional"),
-        env=environment,
+        env=None if environment is None else dict(environment),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -1,9 +1,11 @@
 """The audit that nobody has to think of: once an hour, over hours that are closed, in a process of its own."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +53,16 @@ async def test_a_sound_hour_is_found_sound_beside_the_service_and_a_loss_is_an_e
     report = last(journal.with_name(RESULT))
     assert report is not None
     assert report.found >= 1
+
+
+def test_the_service_audits_in_its_own_environment_on_its_own_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop starts no process whose environment is anything but a dict."""
+    monkeypatch.setenv("CALLCENTER_VAR", str(tmp_path))
+    monkeypatch.setenv("CALLCENTER_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(audit_once(NOW)) == 3
 
 
 async def test_a_database_that_is_away_ends_no_service(tmp_path: Path) -> None:
