@@ -18,7 +18,8 @@ from callcenter.access import external, managed
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.faults import LoginRefused
 from callcenter.asterisk.link import LinkState
-from callcenter.asterisk.telephony import Access, version_of
+from callcenter.asterisk.requests import version_of
+from callcenter.asterisk.telephony import Access
 from callcenter.beside import Beside
 from callcenter.blueprint import asterisk_plan
 from callcenter.companions import readiness

@@ -10,6 +10,7 @@ from callcenter.asterisk.ami import AmiClient
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.faults import Unreachable
 from callcenter.asterisk.leases import Leases
+from callcenter.asterisk.quiet import Quiet
 from callcenter.contact.commands import (
     CapLease,
     DialOut,
@@ -50,6 +51,9 @@ RING_GRACE_S = 2
 # From here on `POST /channels/{id}/variables` exists.
 VARIABLES_SINCE = (22, 10)
 
+# After them who is called hears something else, or is not in our hands any more.
+_BREAKS_QUIET = (StartMusic, StopMusic, StartRinging, TakeCall, HangUp, SendToFallback, SendToVoicemail)
+
 _NUMBER = re.compile(r"\+[1-9][0-9]{2,14}")
 _OUTSIDE = re.compile(r"\+[1-9][0-9]{2,14}|[0-9]{2,8}")
 _DESK = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -75,6 +79,7 @@ class Requests:
         ari: Ari,
         ami: AmiClient,
         leases: Leases,
+        quiet: Quiet,
         *,
         sounds: str,
         recordings: Callable[[], str] = str,
@@ -86,10 +91,13 @@ class Requests:
         self._sounds = sounds
         self._ami = ami
         self._leases = leases
+        self._quiet = quiet
         self.version: tuple[int, ...] = (0,)
 
     async def carry_out(self, command: TelephonyCommand) -> None:  # noqa: C901, PLR0912 - one case per command
         """Return when Asterisk has said yes to all of it; raises TelephonyError."""
+        if isinstance(command, _BREAKS_QUIET):
+            self._quiet.broken(command.channel_id)
         match command:
             case TakeCall(channel_id, contact_id):
                 await self._take(channel_id, contact_id)
@@ -100,6 +108,7 @@ class Requests:
             case Say(channel_id, playback_id, prompts, language):
                 files = [f"sound:{file}" for file in media(prompts, language, self._sounds)]
                 await self._ari.play(channel_id, playback_id, files, language=language)
+                await self._quiet.follow(channel_id, playback_id)
             case StopSaying(_, playback_id):
                 await self._ari.stop_playback(playback_id)
             case StartMusic(channel_id, music_class):
@@ -120,6 +129,7 @@ class Requests:
                 self._leases.forget(channel_id)
                 await self._ari.hang_up(channel_id, reason=reason)
             case Join(bridge_id, channel_ids, cut_prompt):
+                await self._end_quiet(channel_ids[0])
                 await self._ari.create_bridge(bridge_id)
                 await self._ari.add_channels(bridge_id, channel_ids, may_block=cut_prompt)
             case DropBridge(bridge_id):
@@ -134,6 +144,11 @@ class Requests:
                 await self._to_dialplan(channel_id, VOICEMAIL_CONTEXT)
             case _:
                 assert_never(command)
+
+    async def _end_quiet(self, caller_channel: str) -> None:
+        """Nothing comes up behind the last prompt, maybe an earlier process's: it would go on under the talk."""
+        self._quiet.broken(caller_channel)
+        await self._ari.stop_music(caller_channel)
 
     async def _take(self, channel_id: str, contact_id: str) -> None:
         # First our id, then the answer: whoever finds an answered call after a crash finds whose it is.
@@ -222,3 +237,16 @@ class Requests:
     async def _to_dialplan(self, channel_id: str, context: str) -> None:
         self._leases.forget(channel_id)
         await self._ari.continue_in_dialplan(channel_id, context=context, extension="s", priority=1)
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """`22.10.1~dfsg+…` → (22, 10, 1); what is not a number ends it."""
+    numbers: list[int] = []
+    for part in text.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)

@@ -22,6 +22,10 @@ class Sayings:
         if playback_id in self._taken_at:
             self._taken_at[playback_id] = self._now()
 
+    def unheard(self, playback_id: str) -> bool:
+        """Whether it was asked for and its end was not heard yet."""
+        return playback_id in self._taken_at
+
     def over(self, playback_id: str) -> bool:
         """Its end was heard, or it never began; whether we thought that it was being said."""
         return self._taken_at.pop(playback_id, None) is not None

@@ -23,7 +23,8 @@ from callcenter.asterisk.faults import LinkDown, Refused, TelephonyTimeout, Unre
 from callcenter.asterisk.leases import Leases
 from callcenter.asterisk.link import Link, LinkState
 from callcenter.asterisk.phones import Phones
-from callcenter.asterisk.requests import Requests
+from callcenter.asterisk.quiet import Quiet
+from callcenter.asterisk.requests import Requests, version_of
 from callcenter.asterisk.sayings import Sayings
 from callcenter.asterisk.translate import ALLOWED, Addressed, LeftStasis, Stranger, Translator, channel_seen, is_ours
 from callcenter.asterisk.unheeded import Unheeded
@@ -106,8 +107,16 @@ class AsteriskTelephony:
             on_state=self._ami_state,
         )
         self._leases = Leases(self._ami, lease_s=lease_s)
+        self._sayings = Sayings(asyncio.get_running_loop().time)
+        self._quiet = Quiet(self._ari, in_charge=lambda: self.in_sync, saying=self._sayings.unheard)
         self._requests = Requests(
-            self._ari, self._ami, self._leases, sounds=access.sounds, recordings=recordings, trunk=access.trunk
+            self._ari,
+            self._ami,
+            self._leases,
+            self._quiet,
+            sounds=access.sounds,
+            recordings=recordings,
+            trunk=access.trunk,
         )
         self._translator = Translator()
         self._link = Link(
@@ -122,7 +131,6 @@ class AsteriskTelephony:
         self._group: asyncio.TaskGroup | None = None
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._in_flight = 0
-        self._sayings = Sayings(asyncio.get_running_loop().time)
         self._rng = rng
         self._sockets: asyncio.Task[None] | None = None
         self._unheeded = Unheeded()
@@ -137,6 +145,7 @@ class AsteriskTelephony:
                 group.create_task(self._link.run(), name="ari link")
                 group.create_task(self._ami.run(), name="ami")
                 group.create_task(self._leases.run(), name="leases")
+                group.create_task(self._quiet.run(), name="quiet")
         finally:
             self._group = None
             await self._ari.close()
@@ -384,16 +393,3 @@ class AsteriskTelephony:
             # Lost again already: the next connection asks anew.
             log.warning("phones not learned", extra={"cause": str(error)})
             return 0
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """`22.10.1~dfsg+…` → (22, 10, 1); what is not a number ends it."""
-    numbers: list[int] = []
-    for part in text.split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits))
-        if digits != part:
-            break
-    return tuple(numbers)

@@ -30,6 +30,7 @@ _RELOADED: Final = {
     "callcenter_agents.conf": "res_pjsip.so",
     "callcenter_dialplan.conf": "pbx_config.so",
     "extensions.conf": "pbx_config.so",
+    "callcenter_music.conf": "res_musiconhold.so",
     "musiconhold.conf": "res_musiconhold.so",
     "rtp.conf": "res_rtp_asterisk.so",
 }

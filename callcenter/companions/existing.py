@@ -18,6 +18,7 @@ INCLUDED: Final = {
     "callcenter_agents.conf": "pjsip.conf",
     "callcenter_ari.conf": "ari.conf",
     "callcenter_manager.conf": "manager.conf",
+    "callcenter_music.conf": "musiconhold.conf",
 }
 
 

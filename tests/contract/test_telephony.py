@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from callcenter.asterisk.quiet import QUIET_S
 from callcenter.asterisk.telephony import AsteriskTelephony
 from callcenter.contact.commands import (
     CapLease,
@@ -274,3 +275,38 @@ async def test_commands_wait_for_the_link_and_then_fail(
     telephony._up.clear()
     telephony.submit(StartMusic("n1-1.1", "default"))
     await sink.heard("n1-1.1", CommandFailed("StartMusic", "n1-1.1", "timeout"))
+
+
+async def test_while_we_care_for_a_caller_there_is_quiet_behind_a_prompt_and_music_once_nobody_does(
+    asterisk: RealAsterisk, sink: Sink, trunk: Phone
+) -> None:
+    async with telephony_on(asterisk, sink) as telephony:
+        one = await visit(telephony, sink, trunk, 3)
+        playback_id = f"{one.contact_id}.p1"
+        telephony.submit(Say(one.channel_id, playback_id, ("welcome",), "en"))
+        await sink.heard(playback_id, PromptEnded(playback_id))
+        await one.call.hears_silence()
+        until_at = asyncio.get_running_loop().time() + 2 * QUIET_S
+        while asyncio.get_running_loop().time() < until_at:
+            assert not one.call.heard(0.2), "a caller whom we care for hears the music of who was left"
+            await asyncio.sleep(0.05)
+    await one.call.hears_sound(within_s=QUIET_S + 2.0)
+    await one.call.hang_up()
+
+
+async def test_no_music_comes_up_behind_a_prompt_under_the_talk_that_follows_it(
+    telephony: AsteriskTelephony, sink: Sink, trunk: Phone, agent: Phone
+) -> None:
+    one = await visit(telephony, sink, trunk, 4)
+    playback_id = f"{one.contact_id}.p1"
+    telephony.submit(Say(one.channel_id, playback_id, ("welcome",), "en"))
+    one.ring("agent01")
+    await sink.heard(one.leg_id, AgentAnswered(one.leg_id))
+    telephony.submit(StopSaying(one.channel_id, playback_id))
+    telephony.submit(Join(one.bridge_id, (one.channel_id, one.leg_id), cut_prompt=True))
+    await one.call.hears(700)
+    until_at = asyncio.get_running_loop().time() + QUIET_S + 1.0
+    while asyncio.get_running_loop().time() < until_at:
+        await asyncio.sleep(0.3)
+        assert {round(peak.hz, -2) for peak in one.call.heard(0.3)} == {700.0}
+    await one.call.hang_up()

@@ -321,9 +321,11 @@ class Judge:
                 continue
             if channel.is_called and channel.state != "Up":
                 continue  # an attempt given up
+            # Whom we called may have come back by the fallback as a contact of its own, like any caller.
+            called_by = channel.channel_id.partition(".c")[0] if channel.is_called else ""
             allowed = [
                 end
-                for end in ends[channel.channel_id.partition(".c")[0] if channel.is_called else channel.channel_id]
+                for end in (*ends[channel.channel_id], *ends[called_by])
                 if end["ended_by"] in {"agent", "unknown"} or end["end_state"] in {"closed", "blocked"}
             ]
             if not allowed:

@@ -29,7 +29,7 @@ from callcenter.switchboard import Switchboard
 from tests.sim.plan import Fault, Plan, drawn, long_wait, one_call
 from tests.sim.world import Result, run
 
-SEEDS_MAX = 200
+SEEDS_MAX = 400
 COMMITS_MAX = 16
 REQUESTS_MAX = 16
 Mutant = Callable[[], AbstractContextManager[Any]]

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from callcenter.asterisk import events as ari
+from callcenter.asterisk.quiet import MUSIC_CLASS
 from tests.sim.asterisk import APP, Asterisk, Bridge, Channel, Refusal
 
 _encode = msgspec.json.Encoder().encode
@@ -102,7 +103,8 @@ class Rest:
             case "POST", "play", playback_id:
                 asterisk.play(channel, playback_id, query["media"].count("sound:"))
             case "POST", "moh":
-                channel.music = True
+                # The quiet behind a prompt ends in music too, but only when nobody cares for its caller any more.
+                channel.music = query["mohClass"] != MUSIC_CLASS
             case "DELETE", "moh":
                 channel.music = False
             case "POST", "continue":

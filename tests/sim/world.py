@@ -114,6 +114,8 @@ class World:
         return (
             all(caller.done for caller in self.callers)
             and not self.asterisk.channels
+            # One whose end was refused is dropped at the next look, which may be half a minute away.
+            and not self.asterisk.bridges
             and center is not None
             and not list(center.switchboard.contacts)
             and center.telephony.in_flight == 0
@@ -123,7 +125,8 @@ class World:
         channels = ", ".join(self.asterisk.channels)
         center = self.service.center
         contacts = [] if center is None else [f"{c.contact_id} {c.phase}" for c in center.switchboard.contacts]
-        return f"channels {channels or 'none'}; contacts {contacts}; service {'up' if self.service.up else 'away'}"
+        left = f"channels {channels or 'none'}; bridges {list(self.asterisk.bridges)}; contacts {contacts}"
+        return f"{left}; service {'up' if self.service.up else 'away'}"
 
     def _ring(self, channel: Channel, desk: str) -> None:
         self.desks[desk].ring(channel)

@@ -6,7 +6,7 @@ import pytest
 
 from callcenter.asterisk.faults import LinkDown
 from callcenter.asterisk.leases import AT_ONCE_MAX, Leases
-from callcenter.asterisk.telephony import version_of
+from callcenter.asterisk.requests import version_of
 from callcenter.errors import ChannelGone
 
 LEASE_S = 30.0
