@@ -11,7 +11,7 @@ from api.app import create_app
 from api.demo.ports import free_port, free_port_range
 from api.demo.sipp import Address
 from api.server import ApiServer
-from api.serving import UP_S, backend_of, surroundings
+from api.serving import UP_S, backend_of, programs_beside
 from callcenter.companions.credentials import Credentials
 from callcenter.config.settings import CHECKOUT, Settings, load_settings
 from callcenter.config.site import Site, load_site
@@ -83,7 +83,7 @@ async def open_stage(settings: Settings, say: Callable[[str], None]) -> AsyncIte
     """Start everything, end everything. An ExceptionGroup is raised when a vital task ends in between."""
     site = load_site(settings.site)
     async with AsyncExitStack() as stack:
-        beside = await stack.enter_async_context(surroundings(settings, site, say))
+        beside = await stack.enter_async_context(programs_beside(settings, site, say))
         center = CallCenter(settings, site, beside)
         stack.push_async_callback(center.close)
         await center.open()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from api.demo.stage import settings_aside
 from api.dialing.conversation import Held, Part
 from api.dialing.replay import Tell, replay
-from api.serving import surroundings
+from api.serving import programs_beside
 from callcenter.companions.place import place_of
 from callcenter.companions.plan import chosen_root
 from callcenter.config.settings import Settings
@@ -24,7 +24,7 @@ async def dial(
     """
     own = settings_aside(settings, f"dial-{os.getpid()}", site.folder)
     with _gone_afterwards(own):
-        async with surroundings(own, site, say) as beside:
+        async with programs_beside(own, site, say) as beside:
             say(f"dialing {len(parts)} conversations")
             own = own.model_copy(update={"var": own.var / own.instance})
             return await replay(parts, site, beside, (own.sip_host, own.sip_port), own, told)
