@@ -8,8 +8,7 @@ import wave
 from pathlib import Path
 
 from callcenter.config.site import Site, load_site
-
-DEMO = Path(__file__).resolve().parents[2] / "callcenter" / "config" / "demo_site"
+from tests.kit.sites import without_callbacks
 
 NEVER_RECORDED = "activities"
 _MORE = {
@@ -29,9 +28,8 @@ def sim_site() -> Site:
     place = Path(tempfile.mkdtemp(prefix="sim-site-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     folder = place / "site"
-    shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("*.wav"))
-    for spoken in DEMO.glob("prompts/*/*.wav"):
-        _click(folder / spoken.relative_to(DEMO))
+    for spoken in without_callbacks(folder).glob("prompts/*/*.wav"):
+        _click(spoken)
     queues = folder / "queues.toml"
     text = queues.read_text()
     for head, longer in _MORE.items():
