@@ -1,6 +1,6 @@
 """What stands around the ACD at a site, for the simulation: its trunks, its hours on one day, its rules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -11,12 +11,14 @@ from ivr.calendar import is_open
 from routing.messages import QueueClosed, QueueOpened
 from routing.requirement import Held
 from routing.rules import Facts
-from routing.simulate.load import Kind
+from routing.simulate.load import Ivr, Kind
 from routing.simulate.surroundings import Door, Surroundings
 
 DAY_MINUTES: Final = 24 * 60
 DRAWN: Final = "drawn"
 """The id of customers who are drawn with a tier that only a known customer has."""
+EVERYWHERE: Final = ""
+"""Whatever was dialed."""
 
 
 def around(site: Site, day_begins: datetime) -> Surroundings:
@@ -62,6 +64,22 @@ def with_facts(kinds: Sequence[Kind], site: Site) -> tuple[Kind, ...]:
     Who has another tier than strangers have is a known customer, of whom nothing more is known.
     """
     return tuple(replace(kind, facts=_facts(kind, site)) for kind in kinds)
+
+
+def with_ivr(kinds: Sequence[Kind], site: Site, ivr: Mapping[str, Ivr]) -> tuple[Kind, ...]:
+    """Drawn kinds of customers with their time in the IVR: by the number they dialed, else its flow, else EVERYWHERE.
+
+    Those of whom none is told stay as they are. Raises KeyError for a name that is neither a number nor a flow of one.
+    """
+    flows = {hotline.dialed: hotline.flow for hotline in site.hotlines.values()}
+    for name in ivr.keys() - {EVERYWHERE} - flows.keys() - set(flows.values()):
+        raise KeyError(name)
+    found = []
+    for kind in kinds:
+        dialed = "" if kind.facts is None else kind.facts.dialed
+        places = (dialed, flows.get(dialed) or EVERYWHERE, EVERYWHERE)
+        found.append(replace(kind, ivr=next((ivr[place] for place in places if place in ivr), kind.ivr)))
+    return tuple(found)
 
 
 def _facts(kind: Kind, site: Site) -> Facts:

@@ -258,6 +258,9 @@ def simulate(
     replications: Annotated[int, typer.Option(min=1, max=1_000, help="How many days to draw.")] = 5,
     scale: Annotated[float, typer.Option(min=0.001, max=1_000.0, help="So many times the preset's calls.")] = 1.0,
     callbacks: Annotated[float, typer.Option(min=0, max=1, help="Share of customers who take a callback.")] = 0.0,
+    ivr: Annotated[
+        list[str] | None, typer.Option(help="Time in the IVR: [NUMBER or FLOW=]MEAN_S[,SD_S[,SHARE]].")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the service level into this SVG file.")] = None,
     progress: Annotated[bool | None, typer.Option(help="Show a bar on stderr; if not said, on a terminal.")] = None,
     as_json: AsJson = False,
@@ -269,7 +272,18 @@ def simulate(
 
     shown = sys.stderr.isatty() if progress is None else progress
     asked = simulation.Asked(
-        site, draft, preset, day.date() if day else None, seed, replications, scale, callbacks, plot, as_json, shown
+        site,
+        draft,
+        preset,
+        day.date() if day else None,
+        seed,
+        replications,
+        scale,
+        callbacks,
+        tuple(ivr or ()),
+        plot,
+        as_json,
+        shown,
     )
     _await(lambda settings: simulation.run(settings, asked))
 

@@ -18,12 +18,12 @@ from callcenter.config.settings import Settings
 from callcenter.config.site import Site, load_site
 from callcenter.db.replay import recorded_day
 from callcenter.errors import CallCenterError
-from callcenter.surroundings import around, leads_to, with_facts
+from callcenter.surroundings import EVERYWHERE, around, leads_to, with_facts, with_ivr
 from routing.messages import Configured
 from routing.simulate.day import simulate
 from routing.simulate.draw import Day, draw
 from routing.simulate.intervals import Figure
-from routing.simulate.load import Load
+from routing.simulate.load import Ivr, Kind, Load
 from routing.simulate.plot import Drawn, picture
 from routing.simulate.presets import over_site, own_center
 from routing.simulate.record import Record
@@ -47,7 +47,7 @@ class CannotSimulate(CallCenterError):
 class Asked:
     """The command's options; `site` None means the one of the settings. `day` and `preset` exclude each other.
 
-    `callbacks`: the share of the customers who take one.
+    `callbacks`: the share of the customers who take one. `ivr`: as typed, see `_ivr`.
     """
 
     site: Path | None = None
@@ -58,6 +58,7 @@ class Asked:
     replications: int = 5
     scale: float = 1.0
     callbacks: float = 0.0
+    ivr: tuple[str, ...] = ()
     plot: Path | None = None
     as_json: bool = False
     progress: bool = True
@@ -106,7 +107,10 @@ def _drawn(settings: Settings, asked: Asked) -> Scenario:
     if "center" in described and asked.site is None:
         if asked.draft is not None:
             raise CannotSimulate(f"the preset {name!r} brings its own site; to compare a draft with yours, add --site")
+        if set(ivr := _ivr(asked.ivr)) - {EVERYWHERE}:
+            raise CannotSimulate(f"nobody dials a number in the preset {name!r}: give --ivr without one, or add --site")
         own, load = own_center(described)
+        load = replace(load, kinds=tuple(replace(kind, ivr=ivr.get(EVERYWHERE, kind.ivr)) for kind in load.kinds))
         sites, surroundings = {"preset": own}, {"preset": NOTHING_AROUND}
     else:
         loaded = _sites(settings, asked)
@@ -115,12 +119,33 @@ def _drawn(settings: Settings, asked: Asked) -> Scenario:
         running = next(iter(loaded.values()))
         agents = dict.fromkeys(agent.agent_id for site in sites.values() for agent in site.agents)
         load = over_site(described, next(iter(sites.values())), running.languages, tuple(agents))
-        load = replace(load, kinds=with_facts(load.kinds, running))
+        load = replace(load, kinds=_with_ivr(with_facts(load.kinds, running), running, asked))
     scaled = load.scaled(asked.scale)
     if asked.callbacks > 0:
         scaled = replace(scaled, callbacks=replace(scaled.callbacks, taken=asked.callbacks))
     _check_queues(sites, {kind.queue for kind in load.kinds})
     return Scenario(f"preset {name}", sites, surroundings, lambda replication: draw(scaled, asked.seed, replication))
+
+
+def _with_ivr(kinds: Sequence[Kind], site: Site, asked: Asked) -> tuple[Kind, ...]:
+    try:
+        return with_ivr(kinds, site, _ivr(asked.ivr))
+    except KeyError as unknown:
+        raise CannotSimulate(
+            f"--ivr: {unknown.args[0]!r} is neither a number of the site nor the flow of one"
+        ) from None
+
+
+def _ivr(typed: Sequence[str]) -> dict[str, Ivr]:
+    """The time in the IVR by place, from [NUMBER or FLOW=]MEAN_S[,SD_S[,SHARE]]."""
+    found = {}
+    for each in typed:
+        place, _, numbers = each.rpartition("=")
+        try:
+            found[place] = Ivr.of(*map(float, numbers.split(",")))
+        except (ValueError, TypeError) as error:
+            raise CannotSimulate(f"--ivr {each}: expected [NUMBER or FLOW=]MEAN_S[,SD_S[,SHARE]]; {error}") from error
+    return found
 
 
 async def _recorded(settings: Settings, asked: Asked) -> Scenario:
@@ -130,6 +155,8 @@ async def _recorded(settings: Settings, asked: Asked) -> Scenario:
         raise CannotSimulate("a recorded day has the customers it had: --scale is for presets")
     if asked.callbacks > 0:
         raise CannotSimulate("what customers of a recorded day chose is known: --callbacks is for presets")
+    if asked.ivr:
+        raise CannotSimulate("how long customers of a recorded day were in the IVR is known: --ivr is for presets")
     loaded = _sites(settings, asked)
     sites = {shown: acd_configuration(site) for shown, site in loaded.items()}
     running = next(iter(loaded.values()))
@@ -234,6 +261,7 @@ def _document(scenario: Scenario, asked: Asked, figures: Mapping[str, _Figures])
         "replications": asked.replications,
         "scale": asked.scale,
         "callbacks": asked.callbacks,
+        **({"ivr": list(asked.ivr)} if asked.ivr else {}),
         "confidence": 0.95,
         "notes": list(scenario.notes),
         "sites": {name: _scopes(found, _summary_body) for name, found in figures.items()},
@@ -275,6 +303,7 @@ SHOWN: Final = (
     ("abandonment", "%"),
     ("occupancy", "%"),
     ("occupancy_gini", ""),
+    ("self_served", ""),
     ("blocked", ""),
     ("callbacks", ""),
     ("callbacks_kept", ""),

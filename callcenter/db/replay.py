@@ -21,11 +21,12 @@ from routing.messages import Configured
 from routing.model import Outcome, Presence
 from routing.requirement import ANYONE, Requirement, RequirementError, needing, parse
 from routing.rules import Facts
-from routing.simulate.recorded import Recorded, Seen, Spell, own_part
+from routing.simulate.recorded import Recorded, Seen, SelfServed, Spell, own_part
 
 HOUR_S: Final = 3_600.0
 ROUTED: Final = ("contact.started", "routing.decided")
-TYPES: Final = (*ROUTED, "queue.entered", "queue.left", "offer.settled", "talk.ended", "wrap_up.ended")
+QUEUED: Final = ("queue.entered", "queue.left", "offer.settled", "talk.ended", "wrap_up.ended")
+TYPES: Final = (*ROUTED, "ivr.left", *QUEUED, "contact.ended")
 AGENTS_DAY_S: Final = 2 * 86_400.0
 """A presence that began longer ago than this before the day is not looked for."""
 
@@ -56,7 +57,7 @@ async def recorded_day(
         rows = await connection.execute(text(_OF_THAT_DAY), {"ids": ids})
         records = {row["customer_id"]: row for row in rows.mappings()}
     visits = [_with_record(seen, records) for seen in fold.visits]
-    return Recorded(visits, spells, fold.missed(), fold.wrap_up_share())
+    return Recorded(visits, spells, fold.missed(), fold.wrap_up_share(), fold.self_served)
 
 
 _OF_THAT_DAY: Final = RECORDS.format(which="c.customer_id = ANY (:ids)")
@@ -132,18 +133,26 @@ class _Visit:
     ring_s: float | None = None
     arrived: Mapping[str, Any] | None = None
     decided: Mapping[str, Any] | None = None
+    ivr_s: float = 0.0
 
 
 @dataclass(slots=True)
 class _Fold:
-    """Events in order of contact and seq become visits. Moves from queue to queue by rule are one visit."""
+    """Events in order of contact and seq become visits. Moves from queue to queue by rule are one visit.
+
+    Who leaves the IVR for a queue has been there for `ivr_s`; who is promised a call there is not on the line by the
+    time they come to the queue. Whose call ends before any queue was served by the IVR, unless something failed.
+    """
 
     site: Configured
     start: float
     leads_to: LeadsTo | None = None
     visits: list[Seen] = field(default_factory=list)
+    self_served: list[SelfServed] = field(default_factory=list)
     _contact_id: str = ""
     _talked_s: float = 0.0
+    _started_at: float = 0.0
+    _ivr_s: float = 0.0
     _arrived: Mapping[str, Any] | None = None
     _decided: Mapping[str, Any] | None = None
     _visit: _Visit | None = None
@@ -172,14 +181,19 @@ class _Fold:
     def _event(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         visit = self._visit
         if kind == "contact.started":
-            self._arrived = data
+            self._arrived, self._started_at, self._ivr_s = data, at, 0.0
+        elif kind == "ivr.left":
+            self._ivr_s = 0.0 if data["exit"] == "callback" else self._ivr_s + data["ivr_s"]
+        elif kind == "contact.ended":
+            self._ended(data)
         elif kind == "routing.decided":
             self._decided = data
         elif kind == "queue.entered":
             if visit is None or not data.get("moves"):
                 self.close()
-                self._visit = _Visit(at, data, arrived=self._arrived, decided=self._decided)
+                self._visit = _Visit(at, data, arrived=self._arrived, decided=self._decided, ivr_s=self._ivr_s)
                 self._arrived = self._decided = None  # a contact is routed once
+                self._ivr_s = 0.0
         elif visit is None:
             return
         elif kind == "queue.left":
@@ -192,6 +206,13 @@ class _Fold:
             visit.talk_s, self._talked_s = visit.talk_s + total_s - self._talked_s, total_s
         elif kind == "wrap_up.ended":
             visit.wrap_up_s += data["wrap_up_s"]
+
+    def _ended(self, data: Mapping[str, Any]) -> None:
+        arrived = self._arrived
+        if arrived is None or self._ivr_s == 0.0 or data["end_state"] == "failed":
+            return  # it was in a queue, or in no flow
+        called_at, tier = self._started_at - self.start, self._rank(arrived["value_tier"])
+        self.self_served.append(SelfServed(called_at, self._ivr_s, tier))
 
     def _settled(self, visit: _Visit, data: Mapping[str, Any]) -> None:
         if data["outcome"] in {Outcome.ACCEPTED, Outcome.NO_ANSWER}:
@@ -219,6 +240,7 @@ class _Fold:
                 preferred_agent=visit.data.get("preferred_agent"),
                 preferred_wait_s=visit.data.get("preferred_wait_s") or 0.0,
                 facts=self._facts(visit),
+                ivr_s=visit.ivr_s,
             )
         )
         if answered:

@@ -60,11 +60,11 @@ CLOSING_S = 7_200.0
 """So long after the last thing anybody does, the engine alone may still move somebody: a step, a wrap-up that ends."""
 
 
-_ANSWER, _TALK_OVER, _GIVE_UP, _REDIAL, _TURN, _BACK, _CHOOSE, _DIALED, _DOOR = range(9)
+_ANSWER, _TALK_OVER, _GIVE_UP, _REDIAL, _TURN, _BACK, _CHOOSE, _DIALED, _DOOR, _THROUGH = range(10)
 """What an entry of the heap is about, and whom it names: an agent picks up (offer id, visit); a talk is over (agent id,
 visit); a customer hangs up (visit); calls again (the visit that they gave up); an agent chooses a presence (Turn); is
 back from RONA (agent id); a customer would rather be called back (visit); an attempt to call them is over (outcome,
-visit); a queue closes or opens (what the engine is told)."""
+visit); a queue closes or opens (what the engine is told); a customer is through with the IVR (visit)."""
 
 # Looked up once: a member of an Enum is found ten times slower than a global.
 _ACCEPTED, _AGENT_IDLE, _WAITING, _ANSWERED = Outcome.ACCEPTED, Activity.IDLE, End.WAITING, End.ANSWERED
@@ -100,29 +100,7 @@ def simulate(
 
 
 class _Run:
-    """The state of a day in progress. A *visit* is one call of a customer: first calls are 0 … n-1, then redials."""
-
-    __slots__ = (
-        "_acd",
-        "_agents",
-        "_announce",
-        "_answered",
-        "_calling",
-        "_day",
-        "_end",
-        "_heap",
-        "_inputs",
-        "_obeys",
-        "_observe",
-        "_of",
-        "_offers_made",
-        "_rung",
-        "_serial",
-        "_step",
-        "_tries",
-        "_trunks",
-        "_visits",
-    )
+    """The state of a day in progress. A *visit* is one call of a customer."""
 
     def __init__(
         self, site: Configured, day: Day, around: Surroundings, announce: bool, observe: Observer | None
@@ -134,11 +112,7 @@ class _Run:
         self._observe = observe
         self._calling = Calling(day.callbacks)
         self._trunks = Trunks(around.trunks, site.policy)
-        count = len(day)
-        self._visits = Visits(count)
-        self._of = list(range(count))  # visit → customer
-        self._tries = [0] * count  # visit → how many calls the customer made before
-        self._offers_made = [0] * count
+        self._visits = Visits(len(day))
         self._rung: dict[str, str] = {}  # offer not settled → the agent who will pick up
         self._agents = {profile.agent_id: AgentTime() for profile in site.agents}
         self._heap: list[tuple[float, int, int, object, int]] = []
@@ -167,7 +141,16 @@ class _Run:
         heap, arrivals, deadline = self._heap, [*self._day.at_s, math.inf], self._acd.next_at
         first = 0
         customers, agents = (self._give_up, self._redial), (self._turn, self._back)
-        acts = (self._answer, self._talk_over, *customers, *agents, self._choose, self._dialed, self._door)
+        acts = (
+            self._answer,
+            self._talk_over,
+            *customers,
+            *agents,
+            self._choose,
+            self._dialed,
+            self._door,
+            self._through,
+        )
         while True:
             at = heap[0][0] if heap else math.inf
             arrival = arrivals[first]
@@ -196,9 +179,8 @@ class _Run:
         """What came of it."""
         for time in self._agents.values():
             time.become(time.situation, self._end)
-        called = Columns.of(self._calling.courses, len(self._of))
-        lists = (self._of, self._tries, self._offers_made)
-        return self._visits.record(self._day, *lists, called, self._agents, self._inputs)
+        called = Columns.of(self._calling.courses, len(self._visits.of))
+        return self._visits.record(self._day, called, self._agents, self._inputs)
 
     def _push(self, at: float, what: int, whom: object, visit: int) -> None:
         self._serial += 1
@@ -207,16 +189,35 @@ class _Run:
     # --- customers ------------------------------------------------------------------------------------------------
 
     def _enter(self, visit: int, now: float) -> None:
-        """A customer calls; how long they will wait is settled already."""
-        customer = self._of[visit]
-        kind = self._day.kinds[self._day.kind[customer]]
-        self._visits.entered(visit, kind.queue, now)
+        """A customer calls, and is in the IVR first if there is one; how long they will wait is settled already."""
+        customer = self._visits.of[visit]
+        kind, ivr = self._day.kinds[self._day.kind[customer]], self._day.ivr
         if not self._trunks.admits(kind.value_tier):
+            self._visits.entered(visit, kind.queue, now)
             self._visits.leave(visit, End.BLOCKED, now)
             self._call_again(visit, now)
             return
         self._tell_trunks(self._trunks.take(visit), now)
-        patience_s = self._day.patience_s[self._tries[visit]][customer]
+        if ivr is not None and (ivr.lasts_s[customer] > 0 or ivr.self_served[customer]):
+            self._push(now + ivr.lasts_s[customer], _THROUGH, ivr.self_served[customer], visit)
+        else:
+            self._line_up(visit, customer, now)
+
+    def _through(self, self_served: object, visit: int, now: float) -> None:
+        """The IVR has done what it can."""
+        customer = self._visits.of[visit]
+        if self_served:
+            self._visits.entered(visit, self._day.kinds[self._day.kind[customer]].queue, now)
+            self._visits.leave(visit, End.SELF_SERVED, now)
+            self._tell_trunks(self._trunks.free(visit), now)
+        else:
+            self._line_up(visit, customer, now)
+
+    def _line_up(self, visit: int, customer: int, now: float) -> None:
+        """A customer who has a trunk joins their queue."""
+        kind = self._day.kinds[self._day.kind[customer]]
+        self._visits.entered(visit, kind.queue, now)
+        patience_s = self._day.patience_s[self._visits.tries[visit]][customer]
         if patience_s < math.inf:
             self._push(now + patience_s, _GIVE_UP, None, visit)
         if self._calling.takes(customer) and self._calling.after_s < math.inf:
@@ -228,9 +229,9 @@ class _Run:
 
     def _tell_entry(self, entered: Entered, visit: int, now: float) -> None:
         """A visit joins a queue; if it must wait there, it may be announced how long."""
-        offers = self._offers_made[visit]
+        offers = self._visits.offers[visit]
         self._give(entered, now)
-        if self._announce and self._offers_made[visit] == offers and self._visits.end[visit] is _WAITING:
+        if self._announce and self._visits.offers[visit] == offers and self._visits.end[visit] is _WAITING:
             self._visits.announce(visit, self._acd.promise(entered.contact_id, now))
 
     def _give_up(self, holding: object, visit: int, now: float) -> None:
@@ -247,17 +248,12 @@ class _Run:
             self._call_again(visit, now)
 
     def _call_again(self, visit: int, now: float) -> None:
-        redial_s = self._day.redial_s[self._tries[visit]][self._of[visit]]
+        redial_s = self._day.redial_s[self._visits.tries[visit]][self._visits.of[visit]]
         if redial_s < math.inf:
             self._push(now + redial_s, _REDIAL, None, visit)
 
     def _redial(self, _: object, gave_up: int, now: float) -> None:
-        again = len(self._of)
-        self._of.append(self._of[gave_up])
-        self._tries.append(self._tries[gave_up] + 1)
-        self._offers_made.append(0)
-        self._visits.add()
-        self._enter(again, now)
+        self._enter(self._visits.again(gave_up), now)
 
     # --- callbacks ------------------------------------------------------------------------------------------------
 
@@ -270,12 +266,12 @@ class _Run:
 
     def _dial(self, dial: DialCustomer, now: float) -> None:
         visit = int(dial.contact_id)
-        if not self._trunks.may_dial(self._day.kinds[self._day.kind[self._of[visit]]].value_tier):
+        if not self._trunks.may_dial(self._day.kinds[self._day.kind[self._visits.of[visit]]].value_tier):
             self._calling.courses[visit].agent_id = None
             self._push(now, _DIALED, DialOutcome.HELD_BACK, visit)
             return
         self._tell_trunks(self._trunks.take(visit), now)
-        rings_s, outcome = self._calling.dial(visit, self._of[visit], dial.attempt, now)
+        rings_s, outcome = self._calling.dial(visit, self._visits.of[visit], dial.attempt, now)
         self._push(now + rings_s, _DIALED, outcome, visit)
 
     def _dialed(self, outcome: object, visit: int, now: float) -> None:
@@ -318,7 +314,7 @@ class _Run:
     def _talk(self, visit: int, agent_id: str, now: float) -> None:
         """Agent and customer talk from now on; for how long is settled already."""
         self._visits.leave(visit, _ANSWERED, now, agent_id)
-        handle_s = self._day.handle_s[self._answered if self._day.in_order else self._of[visit]]
+        handle_s = self._day.handle_s[self._answered if self._day.in_order else self._visits.of[visit]]
         if self._day.speed:
             handle_s *= self._day.speed.get(agent_id, 1.0)
         self._visits.handle_s[visit] = handle_s
@@ -369,8 +365,8 @@ class _Run:
     def _ring(self, offer: MakeOffer, now: float) -> None:
         visit = int(offer.contact_id)
         rings = self._day.ring_s
-        ring_s = rings[min(self._offers_made[visit], len(rings) - 1)][self._of[visit]]
-        self._offers_made[visit] += 1
+        ring_s = rings[min(self._visits.offers[visit], len(rings) - 1)][self._visits.of[visit]]
+        self._visits.offers[visit] += 1
         if now + ring_s < offer.expires_at:  # else the engine withdraws it before anybody picks up
             self._rung[offer.offer_id] = offer.agent_id
             self._push(now + ring_s, _ANSWER, offer.offer_id, visit)
@@ -378,11 +374,11 @@ class _Run:
     def _divert(self, diverted: Diverted, now: float) -> None:
         """A rule moves the contact on with its age: to another queue, to be called back if they like that, or out."""
         visit, queue = int(diverted.contact_id), diverted.exit_to.queue or diverted.queue
-        customer, entered_at = self._of[visit], self._visits.entered_at[visit]
+        customer, entered_at = self._visits.of[visit], self._visits.entered_at[visit]
         kind, courses = self._day.kinds[self._day.kind[customer]], self._calling.courses
         offered = diverted.exit_to.kind is ExitKind.CALLBACK and visit not in courses
         again = Entered(
-            str(visit), queue, kind.requires, kind.value_tier, entered_at, offers_made=self._offers_made[visit]
+            str(visit), queue, kind.requires, kind.value_tier, entered_at, offers_made=self._visits.offers[visit]
         )
         if diverted.exit_to.kind is ExitKind.QUEUE:
             self._tell_entry(again, visit, now)

@@ -17,7 +17,7 @@ import numpy as np
 
 from routing.model import Presence
 from routing.simulate.durations import LogNormal, Seconds
-from routing.simulate.load import Arrivals, Callbacks, Kind, Load, Roster, Shift
+from routing.simulate.load import NO_IVR, Arrivals, Callbacks, Kind, Load, Roster, Shift
 
 RINGS = 4
 """So many offers of a customer ring out at most; the next is answered."""
@@ -40,6 +40,7 @@ class Purpose(IntEnum):
     RINGING = 6
     AGENTS = 7
     CALLBACKS = 8
+    IVR = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,14 @@ class Callees:
 
 
 @dataclass(frozen=True, slots=True)
+class InIvr:
+    """How long each customer is in the IVR whenever they call, and who is served there; lists by customer."""
+
+    lasts_s: Sequence[float]
+    self_served: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """All that is settled beforehand; lists by customer, in the order of their first call.
 
@@ -77,6 +86,7 @@ class Day:
     how long the k-th offer rings until it is answered, inf if it is not. `in_order`: handling times belong to the
     n-th customer *served*; with one law for all, this leaves the number waiting the same under every policy that
     never idles an agent, which tells policies apart with far fewer customers. `callbacks`: None if nobody takes one.
+    `ivr`: None if all come to their queue as they call.
     """
 
     kinds: tuple[Kind, ...]
@@ -92,6 +102,7 @@ class Day:
     back_s: float = 60.0
     in_order: bool = False
     callbacks: Callees | None = None
+    ivr: InIvr | None = None
 
     def __len__(self) -> int:
         return len(self.at_s)
@@ -122,6 +133,7 @@ def draw(load: Load, seed: int, replication: int = 0, *, in_order: bool = False)
         back_s=load.answering.back_s,
         in_order=in_order,
         callbacks=_callees(load.callbacks, stream(Purpose.CALLBACKS), count),
+        ivr=_in_ivr(load.kinds, kind, stream(Purpose.IVR)),
     )
 
 
@@ -186,6 +198,16 @@ def _callees(callbacks: Callbacks, lots: np.random.Generator, count: int) -> Cal
     return Callees(
         takes.tolist(), refuses.tolist(), attempts, callbacks.after_s, callbacks.ring_max_s, callbacks.holds_s
     )
+
+
+def _in_ivr(
+    kinds: Sequence[Kind], kind: np.ndarray[tuple[int], np.dtype[np.intp]], lots: np.random.Generator
+) -> InIvr | None:
+    if all(each.ivr == NO_IVR for each in kinds):
+        return None
+    lasts_s = _by_kind([each.ivr.lasts for each in kinds], kind, lots)
+    self_served = lots.random(len(kind)) < np.array([each.ivr.self_served for each in kinds])[kind]
+    return InIvr(lasts_s.tolist(), self_served.tolist())
 
 
 def _turns(roster: Roster, seed: int, replication: int) -> list[Turn]:

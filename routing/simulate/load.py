@@ -6,6 +6,7 @@ customers and shifts of one day. Times are seconds since the day began.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from routing.requirement import ANYONE, Requirement
@@ -41,12 +42,38 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
+class Ivr:
+    """How long callers are in the IVR before their queue, and the share `self_served` who get there what they want.
+
+    They take a trunk all the while. Who is served by the IVR enters no queue and does not call again.
+    """
+
+    lasts: Duration = AT_ONCE
+    self_served: float = 0.0
+
+    @classmethod
+    def of(cls, mean_s: float, sd_s: float = 0.0, self_served: float = 0.0) -> Ivr:
+        """Log-normal with this mean and standard deviation; always the mean if that is 0.
+
+        Raises ValueError for what is negative or endless, for a deviation without a mean, for a share beyond [0, 1].
+        """
+        if not (0 <= mean_s < math.inf and 0 <= sd_s < math.inf) or (sd_s > 0 and mean_s == 0):
+            raise ValueError("mean and standard deviation are 0 s or more, and without a mean there is no deviation")
+        if not 0 <= self_served <= 1:
+            raise ValueError("the share of those who are served by the IVR is between 0 and 1")
+        return cls(LogNormal.of(mean_s, sd_s / mean_s) if sd_s > 0 else Always(mean_s), self_served)
+
+
+NO_IVR = Ivr()
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of customers: what they call for, how long serving them takes, how long they wait.
 
     `weight` is their part of all calls, relative to the other kinds'. `handling` is talk and wrap-up together,
-    `patience` the wait after which they give up. `facts` is what the site's rules decide by; without them the kind is
-    routed as it says itself.
+    `patience` the wait in the queue after which they give up. `facts` is what the site's rules decide by; without them
+    the kind is routed as it says itself.
     """
 
     queue: str
@@ -55,6 +82,7 @@ class Kind:
     value_tier: int = 0
     handling: Duration = DEFAULT_HANDLING
     patience: Duration = NEVER
+    ivr: Ivr = NO_IVR
     preferred_agent: str | None = None
     preferred_wait_s: float = 0.0
     facts: Facts | None = None

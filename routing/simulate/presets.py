@@ -18,7 +18,7 @@ from routing.model import AgentProfile, QueueRules
 from routing.policy import Discipline, Tier, TierPolicy
 from routing.requirement import ANYONE, Held, Requirement, both, met, needing
 from routing.simulate.durations import Duration, Hazard, duration
-from routing.simulate.load import Answering, Arrivals, Callbacks, Kind, Load, Redials, Roster, Shift
+from routing.simulate.load import Answering, Arrivals, Callbacks, Ivr, Kind, Load, Redials, Roster, Shift
 
 HOUR_S = 3_600.0
 DEFAULT_TIER_SHARES = (0.05, 0.15, 0.3, 0.5)
@@ -92,6 +92,7 @@ def _language_shares(languages: Sequence[str]) -> dict[str | None, float]:
 def _load(described: Mapping[str, Any], types: Sequence[_Type], tier_shares: Sequence[float], roster: Roster) -> Load:
     patience = duration(described["patience"])
     assert isinstance(patience, Hazard)
+    ivr = Ivr.of(**described.get("ivr", {"mean_s": 0.0}))
     tiers = described.get("tiers", ())
     times = [float(each.get("patience_times", 1.0)) for each in tiers] or [1.0] * len(tier_shares)
     kinds = tuple(
@@ -102,6 +103,7 @@ def _load(described: Mapping[str, Any], types: Sequence[_Type], tier_shares: Seq
             value_tier=rank,
             handling=each.handling,
             patience=patience.times(each.patience_times * times[min(rank, len(times) - 1)]),
+            ivr=ivr,
         )
         for each in types
         for rank, share in enumerate(tier_shares)

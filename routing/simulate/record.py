@@ -24,6 +24,7 @@ class End(IntEnum):
     EXPIRED = 5  # a callback that did not come up in its time
     REFUSED = 6  # a callback that the customer did not want any more
     BLOCKED = 7  # no trunk was left for them: busy
+    SELF_SERVED = 8  # by the IVR
 
 
 class AgentTime:
@@ -63,9 +64,9 @@ class AgentTime:
 class Record:
     """Columns by visit, in the order in which the visits were made known (first calls, then redials), and the agents.
 
-    `queue` is the queue entered first, `tries` how many calls the same customer had made before. `left_at` is inf for
-    who still waited at the end. `told` is the estimate announced on entering, None if nothing was. `inputs` counts the
-    steps of the engine.
+    `queue` is the queue entered first (of who entered none, the one they would have), `tries` how many calls the same
+    customer had made before. `left_at` is inf for who still waited at the end. `told` is the estimate announced on
+    entering, None if nothing was. `inputs` counts the steps of the engine.
 
     Of callbacks: `chosen_at` is nan for who took none, `slot` the estimate of the wait from then on, `dialed_at` the
     first of `dials` attempts (nan before any), and `held_s` how long agents waited for the customer to pick up.
@@ -94,9 +95,9 @@ class Record:
     def __len__(self) -> int:
         return len(self.customer)
 
-    def taken(self) -> Record:
-        """Without those for whom there was no trunk: they entered no queue."""
-        return self.those(np.not_equal(self.end, End.BLOCKED))
+    def in_queues(self) -> Record:
+        """Without those who entered no queue: no trunk was left for them, or the IVR was enough."""
+        return self.those(~np.isin(self.end, (End.BLOCKED, End.SELF_SERVED)))
 
     @property
     def wait_s(self) -> NDArray[np.float64]:

@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from routing.model import RONA, Presence
 from routing.requirement import All, Requirement, both
 from routing.rules import Facts
-from routing.simulate.draw import Day, Purpose, Turn
+from routing.simulate.draw import Day, InIvr, Purpose, Turn
 from routing.simulate.durations import Seconds, kaplan_meier
 from routing.simulate.load import Kind
+
+T = TypeVar("T")
+
+NO_QUEUE = ""
+"""The queue of those who enter none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class Seen:
 
     `handle_s` (talk, hold, wrap-up) and `ring_s` (of the offer that was accepted) are None unless it was answered.
     With `facts` the rules of a site route it anew; `requires` is then without what the rules of that day asked for.
+    `ivr_s`: how long the customer was in the IVR right before.
     """
 
     entered_at: float
@@ -41,6 +48,16 @@ class Seen:
     preferred_agent: str | None = None
     preferred_wait_s: float = 0.0
     facts: Facts | None = None
+    ivr_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SelfServed:
+    """A call as recorded that ended in the IVR; `called_at` in seconds since the day began."""
+
+    called_at: float
+    ivr_s: float
+    value_tier: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +72,13 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A day as it was: visits by `entered_at`, agents' presences in order, and the share of offers that rang out."""
+    """A day as it was: visits, agents' presences in order, the share of offers that rang out, who entered no queue."""
 
     visits: Sequence[Seen]
     spells: Sequence[Spell]
     missed: float = 0.0
     wrap_up_share: float = 0.0
+    self_served: Sequence[SelfServed] = ()
 
 
 def own_part(whole: Requirement, queues: Requirement) -> Requirement:
@@ -84,9 +102,9 @@ def day_of(recorded: Recorded, seed: int, replication: int = 0) -> Day:
     kind = [kinds.setdefault(_kind(visit), len(kinds)) for visit in visits]
     ring_s = _filled([visit.ring_s for visit in visits], [None] * len(visits), stream(Purpose.RINGING), 0.0)
     missed = stream(Purpose.KINDS).random(len(visits)) < recorded.missed
-    return Day(
+    day = Day(
         kinds=tuple(kinds),
-        at_s=[visit.entered_at for visit in visits],
+        at_s=[visit.entered_at - visit.ivr_s for visit in visits],
         kind=kind,
         handle_s=_filled(
             [visit.handle_s for visit in visits], [visit.queue for visit in visits], stream(Purpose.HANDLING), 180.0
@@ -97,6 +115,34 @@ def day_of(recorded: Recorded, seed: int, replication: int = 0) -> Day:
         turns=_turns(recorded.spells),
         speed={},
         wrap_up_share=recorded.wrap_up_share,
+    )
+    return _through_ivr(day, [visit.ivr_s for visit in visits], recorded.self_served)
+
+
+def _through_ivr(day: Day, lasts_s: Sequence[float], self_served: Sequence[SelfServed]) -> Day:
+    """The day with those whom the IVR served, and with everybody as long in the IVR as they were."""
+    if not self_served and not any(lasts_s):
+        return day
+    kinds = {kind: at for at, kind in enumerate(day.kinds)}
+    others = [kinds.setdefault(Kind(NO_QUEUE, value_tier=each.value_tier), len(kinds)) for each in self_served]
+    at_s = [*day.at_s, *(each.called_at for each in self_served)]
+    order = sorted(range(len(at_s)), key=at_s.__getitem__)
+
+    def ordered(values: Sequence[T], theirs: Sequence[T]) -> list[T]:
+        every = [*values, *theirs]
+        return [every[at] for at in order]
+
+    never, nothing = [math.inf for _ in self_served], [0.0 for _ in self_served]
+    return replace(
+        day,
+        kinds=tuple(kinds),
+        at_s=[at_s[at] for at in order],
+        kind=ordered(day.kind, others),
+        handle_s=ordered(day.handle_s, nothing),
+        patience_s=[ordered(each, never) for each in day.patience_s],
+        redial_s=[ordered(each, never) for each in day.redial_s],
+        ring_s=[ordered(each, nothing) for each in day.ring_s],
+        ivr=InIvr(ordered(lasts_s, [each.ivr_s for each in self_served]), [at >= len(lasts_s) for at in order]),
     )
 
 

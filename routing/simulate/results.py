@@ -3,7 +3,7 @@
 Definitions are the glossary's. Service level: answered within the queue's `answer_in_s` ÷ (entered - short abandons);
 `promise_kept`: the same within the tier's `target_s`. ASA: mean wait of the answered. Abandonment: (abandoned - short)
 ÷ (entered - short). Occupancy: (ring + talk + wrap-up) ÷ (that + idle). Redials are contacts of their own. Who found no
-trunk (`blocked`) entered no queue and counts nowhere else.
+trunk (`blocked`), or was served by the IVR (`self_served`), entered no queue and counts nowhere else.
 
 Who took a callback counts as entered, and as answered once they talk; waits of the answered are of those who stayed on
 the line, and `callback_wait_s` is from entering to the talk. A callback's slot is kept if the first attempt to call
@@ -62,8 +62,11 @@ def summarise(site: Configured, records: Sequence[Record]) -> dict[Scope, Summar
     With one replication the intervals come from stretches of the day, which says how much the day varies within
     itself; with several, from the replications, which is what another day may look like.
     """
-    blocked = [record.those(record.end == End.BLOCKED) for record in records]
-    records = [record.taken() for record in records]
+    outside = {
+        name: [record.those(record.end == end) for record in records]
+        for name, end in (("blocked", End.BLOCKED), ("self_served", End.SELF_SERVED))
+    }
+    records = [record.in_queues() for record in records]
     pieces = _pieces(records)
     scopes: dict[Scope, Callable[[Record], _Mask]] = {ALL: lambda record: np.ones(len(record), dtype=bool)}
     for rank, tier in enumerate(site.policy.tiers):
@@ -75,9 +78,9 @@ def summarise(site: Configured, records: Sequence[Record]) -> dict[Scope, Summar
         theirs = [piece.those(chosen(piece)) for piece in pieces]
         if any(len(piece) for piece in theirs):
             found[scope] = _summary(site, theirs, len(records))
-            turned = sum(int(chosen(each).sum()) for each in blocked)
-            if any(map(len, blocked)):
-                found[scope].counts["blocked"] = turned / len(records)
+            for name, those in outside.items():
+                if any(map(len, those)):
+                    found[scope].counts[name] = sum(int(chosen(each).sum()) for each in those) / len(records)
     if ALL in found:
         _add_agents(found[ALL], records)
     return found
@@ -105,7 +108,7 @@ def by_interval(
     site: Configured, records: Sequence[Record], interval_s: float = 1_800.0
 ) -> list[tuple[float, float | None]]:
     """(when the interval begins, service level of who entered in it), from the first to the last customer."""
-    records = [record.taken() for record in records]
+    records = [record.in_queues() for record in records]
     entered = np.concatenate([record.entered_at for record in records])
     if not len(entered):
         return []

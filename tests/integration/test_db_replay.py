@@ -17,6 +17,7 @@ from routing.policy import Tier, TierPolicy
 from routing.requirement import ANYONE, Held
 from routing.rules import Facts, Rule, Then, When
 from routing.simulate.day import simulate
+from routing.simulate.record import End
 from routing.simulate.recorded import Recorded, day_of
 from routing.simulate.surroundings import Surroundings
 from tests.database import AT, agent_changed, contact_id, database_server, entry, fetch, fresh_url, served
@@ -95,6 +96,7 @@ async def test_a_day_is_read_back_as_it_was(url: str, tmp_path: Path) -> None:
     assert answered.wait_s == pytest.approx(3.9)
     assert answered.handle_s == pytest.approx(52.0 + 5.0 + 10.0)
     assert answered.ring_s == pytest.approx(2.0)
+    assert answered.ivr_s == pytest.approx(4.0)
 
     assert (left.abandoned, left.handle_s, left.value_tier) == (True, None, 1)
     assert left.wait_s == pytest.approx(33.0)
@@ -114,6 +116,36 @@ async def test_a_day_is_read_back_as_it_was(url: str, tmp_path: Path) -> None:
     again = simulate(SITE, day_of(recorded, 1))
     assert len(again) == 3
     assert again.answered().any()
+
+
+def in_the_ivr_alone(n: int, at: float, leaves: str, end_state: str) -> list[Entry]:
+    return story(
+        n,
+        at,
+        (0.1, ev.IvrEntered("main", "1")),
+        (20.1, ev.IvrLeft(leaves, "menu", 20.0)),
+        (20.1, ev.ContactEnded(end_state, "caller", 0.0, 0.0, 0.0, 0.0, 4)),
+    )
+
+
+async def test_who_needed_no_queue_is_read_with_the_time_in_the_ivr(url: str, tmp_path: Path) -> None:
+    """Not who was promised a call there, nor whom a failure cut off, nor who was in no flow."""
+    entries = [
+        *in_the_ivr_alone(1, AT, "hang_up", "self_served"),
+        *in_the_ivr_alone(2, AT + 1.0, "callback", "callback_failed"),
+        *in_the_ivr_alone(3, AT + 2.0, "flow_gone", "failed"),
+        *story(4, AT + 3.0, (1.0, ev.ContactEnded("blocked", "system", 0.0, 0.0, 0.0, 0.0, 2))),
+        *served(5, at=AT + 10.0),
+    ]
+    await store(tmp_path, url, entries)
+    recorded = await read(url)
+    (alone,) = recorded.self_served
+    assert alone.called_at == pytest.approx(3_600.0)
+    assert (alone.ivr_s, alone.value_tier) == (20.0, 1)
+    (visit,) = recorded.visits
+    record = simulate(SITE, day_of(recorded, 1), around=Surroundings(trunks=1))
+    assert [End(end) for end in record.end] == [End.SELF_SERVED, End.BLOCKED]
+    assert record.entered_at.tolist() == pytest.approx([3_620.0, visit.entered_at - 4.0])
 
 
 async def test_a_day_without_anybody_is_empty(url: str) -> None:

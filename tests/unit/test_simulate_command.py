@@ -165,3 +165,32 @@ def test_wrong_usage_is_exit_code_2(run: Run, arguments: tuple[str, ...]) -> Non
 
 def test_help_shows_examples(run: Run) -> None:
     assert "callcenter simulate --preset site-1500" in " ".join(run("--help").stdout.split())
+
+
+def test_callers_may_be_in_the_ivr_first_and_some_need_nobody(run: Run) -> None:
+    plain = json.loads(run(*SMALL, "--json").stdout)
+    answer = json.loads(run(*SMALL, "--ivr", "40,20,0.3", "--json").stdout)
+    assert answer["ivr"] == ["40,20,0.3"]
+    assert "ivr" not in plain
+    before, after = plain["sites"]["running"]["all"], answer["sites"]["running"]["all"]
+    assert "self_served" not in before
+    assert after["self_served"] == pytest.approx(0.3 * before["entered"], rel=0.15)
+    assert after["entered"] < before["entered"]
+    alone = json.loads(run("--preset", "bank-1999", "--replications", "1", "--ivr", "60", "--json").stdout)
+    assert alone["sites"]["preset"]["all"]["entered"] > 1_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--ivr", "soon"), "expected [NUMBER or FLOW=]MEAN_S"),
+        (("--ivr", "10,-1"), "0 s or more"),
+        (("--ivr", "0999=10"), "'0999' is neither a number of the site nor the flow of one"),
+        (("--preset", "bank-1999", "--ivr", "0800=10"), "nobody dials a number"),
+        (("--day", "2026-01-01", "--ivr", "10"), "--ivr is for presets"),
+    ],
+)
+def test_a_time_in_the_ivr_that_cannot_be_is_refused(run: Run, asked: tuple[str, ...], said: str) -> None:
+    done = run(*asked)
+    assert done.returncode != 0
+    assert said in " ".join(done.stderr.split())
