@@ -55,6 +55,10 @@ class Estimate:
         p50_s, p90_s = (max(0.0, self.mean_s + (each_s - self.mean_s) / times) for each_s in (self.p50_s, self.p90_s))
         return replace(self, p50_s=p50_s, p90_s=p90_s)
 
+    def later(self, by_s: float) -> "Estimate":
+        """The same wait, so much longer."""
+        return replace(self, p50_s=self.p50_s + by_s, p90_s=self.p90_s + by_s, mean_s=self.mean_s + by_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:

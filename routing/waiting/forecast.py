@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from math import exp
+from math import exp, sqrt
 from typing import NamedTuple
 
 from routing.acd.agents import Agent
@@ -270,10 +270,18 @@ class Forecast:
             return outlook.estimate(ahead, tier)
         count = places.ahead_at_turn(tier, entered_at, lambda each: now + outlook.estimate(each, tier).mean_s)
         told = outlook.estimate(count, tier)
-        # It overtakes more if the line moves slowly, and fewer if fast: so its wait varies less than the line.
+        if count < outlook.idle:
+            return replace(told, position=ahead + 1)
         next_s = outlook.estimate(count + 1, tier).mean_s - told.mean_s
         gained = next_s * places.passed_per_s(tier, entered_at, now + told.mean_s, max(_AROUND * told.mean_s, 1.0))
-        return replace(told.narrowed(max(1.0 + gained, _NARROWED_MIN)), position=ahead + 1)
+        # It overtakes more if the line moves slowly, and fewer if fast: so its wait varies less than the line. But not
+        # the last step: once nobody is before it, it waits for the next free agent, whomever it could overtake.
+        last = 1.0 / (count - outlook.idle + 1.0)
+        times = 1.0 / sqrt(last + (1.0 - last) / max(1.0 + gained, _NARROWED_MIN) ** 2)
+        # Who overtakes comes to be first between two steps of the line, and from then on waits for a whole one, not for
+        # the half that would be left of it on average if all steps took as long.
+        later_s = next_s / 2.0 * (1.0 - 1.0 / (1.0 + max(gained, 0.0)))
+        return replace(told.narrowed(times).later(later_s), position=ahead + 1)
 
     def _prospect(self, contact: Contact, agents: int, estimate: Estimate | None, now: float) -> Prospect:
         entered = contact.entered

@@ -102,9 +102,10 @@ def test_who_may_be_overtaken_is_told_a_longer_wait(mix: tuple[float, ...]) -> N
 
 
 def test_who_will_be_overtaken_does_not_make_others_wait() -> None:
-    """Slopes 4, 2 and 1 in a pool of 100: half of each tier wait longer than the median they were told.
+    """Slopes 4, 2 and 1 in a pool of 100: the intervals are right for every tier.
 
-    While all who have more points now counted as ahead, it was 8, 29 and 67 of a hundred (docs/estimates.md).
+    While all who have more points now counted as ahead, 8, 29 and 67 of a hundred waited longer than the median they
+    were told. While the last step counted as narrowed too, 20 of a hundred of the steepest tier waited longer than P90.
     """
     tiers = tuple(Tier(f"tier {number}", slope=slope) for number, slope in enumerate((4.0, 2.0, 1.0)))
     site = one_pool(100, TierPolicy(Discipline.ACCUMULATING, tiers))
@@ -112,12 +113,7 @@ def test_who_will_be_overtaken_does_not_make_others_wait() -> None:
     for seed in (51, 54):
         record = settled(simulate(site, draw(load, seed), announce=True), LEARNING)
         for tier in range(len(tiers)):
-            found = judged(record.those(record.tier == tier))
-            assert found.between is not None
-            assert found.beyond_p90 is not None
-            assert found.between + found.beyond_p90 == pytest.approx(0.5, abs=0.1)
-            assert found.between == pytest.approx(0.4, abs=0.06)
-            assert found.beyond_p90 <= 0.23
+            assert_calibrated(judged(record.those(record.tier == tier)))
 
 
 def test_the_first_callers_of_a_morning_are_told_no_shorter_waits_than_come() -> None:
