@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import structlog
+
 from api.app import create_app
 from api.backend import Backend, Health, Part
 from api.control import Control, Front, Living
@@ -36,6 +38,8 @@ from callcenter.handover import control_path
 from callcenter.notify import feed_watchdog, inherited_listener, notify, supervised
 from callcenter.recordings_folders import second_folder
 from callcenter.runtime import CallCenter
+
+log = structlog.get_logger()
 
 UP_S = 20.0  # from the first attempt to reach Asterisk until somebody worries
 VERSION_MIN = (20,)
@@ -186,7 +190,14 @@ async def serve(
         say("service: connecting to Asterisk")
         announce = asyncio.create_task(_announce(center, lambda: opened(site)), name="announce")
         stack.callback(announce.cancel)
-        await center.run(front.run(), control.run(), feed_watchdog(), audit_hourly(center.clock))
+        try:
+            await center.run(front.run(), control.run(), feed_watchdog(), audit_hourly(center.clock))
+        except Exception:
+            if center.up.is_set():  # a bug of ours is no reason to drop those who talk and those who wait
+                # How it came about is said by whoever gets the error.
+                log.error("the service ends unasked; Asterisk goes on, the next start takes its calls up")  # noqa: TRY400
+                await beside.leave()
+            raise
 
 
 def _obey_signals(stack: AsyncExitStack, center: CallCenter, beside: Beside) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from callcenter.companions.place import place_of
 from callcenter.companions.process import is_alive, read_pid
 from callcenter.handover import Peer, Words, ping
 from tests.integration.conftest import Figure
@@ -20,10 +18,10 @@ from tests.kit.api_clients import asking
 from tests.kit.behaviour import Answer
 from tests.kit.everywhere import CHOOSER, WAITER, Everywhere
 from tests.kit.hotline import AGENT_HZ, CALLER_HZ, MENU, VIP, data
-from tests.kit.parts import RealAsterisk, asterisk_root
+from tests.kit.own_asterisk import own_asterisk
+from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
-from tests.kit.ports import free_port, free_port_range
-from tests.kit.service import Service, service_on
+from tests.kit.service import Service
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -190,46 +188,24 @@ async def test_a_supervised_service_starts_its_successor_itself_and_tells_the_su
 async def test_an_asterisk_of_our_own_keeps_its_calls_over_a_handover_and_ends_with_a_drain(
     asterisk: RealAsterisk, tmp_path: Path, database_url: str
 ) -> None:
-    rtp_start, rtp_end = free_port_range(100)
-    sip_port, instance = free_port(), f"t{os.getpid()}-own"
-    own = {
-        "ASTERISK": "managed",
-        "ASTERISK_ROOT": str(asterisk_root() or "/"),
-        "INSTANCE": instance,
-        "SIP_PORT": str(sip_port),
-        "HTTP_PORT": str(free_port()),
-        "AMI_PORT": str(free_port()),
-        "RTP_START": str(rtp_start),
-        "RTP_END": str(rtp_end),
-    }
-    place = place_of(instance, var=tmp_path, root=asterisk_root()).host
-    pid_file = place / "run/asterisk.pid"
-    try:
-        async with (
-            service_on(asterisk, tmp_path, database_url, **own) as service,
-            Phone("0910000001", ("127.0.0.1", sip_port)) as trunk,
-        ):
-            await service.start()
-            its_asterisk = read_pid(pid_file)
-            waiting = trunk.call(VIP, caller=WAITER)
-            (queued,) = await service.until_waiting(1)
-            await succeed(service)
-            (kept,) = await service.until_waiting(1)
-            assert (kept["contact_id"], read_pid(pid_file)) == (queued["contact_id"], its_asterisk)
-            code, out, err = await service.ask("drain", "--within", "1", "--json")
-            assert (code, json.loads(out)) == (1, {"left": {"in the dialplan": 1}, "to_the_fallback": 1}), err
-            assert await asyncio.wait_for(service.process.wait(), 20.0) == 0
-            assert waiting.is_up, "who hears the fallback keeps the Asterisk they hear it from"
-            assert is_alive(its_asterisk, str(instance))
-            await service.start()
-            await service.until_waiting(1, within_s=40.0)
-            assert read_pid(pid_file) == its_asterisk
-            await waiting.hang_up()
-            code, out, err = await service.ask("drain", "--json")
-            assert (code, json.loads(out)) == (0, {"left": {}, "to_the_fallback": 0}), err
-            assert await asyncio.wait_for(service.process.wait(), 30.0) == 0
-            assert not is_alive(its_asterisk, str(instance)), "nobody needs it any more"
-    finally:
-        if (pid := read_pid(pid_file)) is not None and is_alive(pid, str(instance)):
-            os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(place, ignore_errors=True)
+    async with own_asterisk(asterisk, tmp_path, database_url) as (service, trunk, pid_file):
+        await service.start()
+        its_asterisk = read_pid(pid_file)
+        waiting = trunk.call(VIP, caller=WAITER)
+        (queued,) = await service.until_waiting(1)
+        await succeed(service)
+        (kept,) = await service.until_waiting(1)
+        assert (kept["contact_id"], read_pid(pid_file)) == (queued["contact_id"], its_asterisk)
+        code, out, err = await service.ask("drain", "--within", "1", "--json")
+        assert (code, json.loads(out)) == (1, {"left": {"in the dialplan": 1}, "to_the_fallback": 1}), err
+        assert await asyncio.wait_for(service.process.wait(), 20.0) == 0
+        assert waiting.is_up, "who hears the fallback keeps the Asterisk they hear it from"
+        assert is_alive(its_asterisk, service.instance)
+        await service.start()
+        await service.until_waiting(1, within_s=40.0)
+        assert read_pid(pid_file) == its_asterisk
+        await waiting.hang_up()
+        code, out, err = await service.ask("drain", "--json")
+        assert (code, json.loads(out)) == (0, {"left": {}, "to_the_fallback": 0}), err
+        assert await asyncio.wait_for(service.process.wait(), 30.0) == 0
+        assert not is_alive(its_asterisk, service.instance), "nobody needs it any more"
