@@ -10,19 +10,21 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from callcenter.companions.errors import CompanionError
 from callcenter.errors import CallCenterError
 
 STOP_S: Final = 5
 START_S: Final = 10.0
 
 
-class ApiPortTaken(CallCenterError):
+class ApiPortTaken(CompanionError):
     """Another program listens where the API should."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(
-            f"the API's address {host}:{port} is in use; stop the program that has it "
-            f"(see 'ss -ltnp sport = :{port}') or choose another by CALLCENTER_API_PORT"
+            f"the API's address {host}:{port} is in use",
+            "end the program that has it (ss -lnp shows which), or choose another: CALLCENTER_API_PORT=PORT; "
+            "if it is this service, 'callcenter restart' puts a new process in its place",
         )
         self.host = host
         self.port = port
