@@ -155,7 +155,8 @@ async def viewer_of(backend: Backend, token: str, permission: Permission) -> Vie
         return None
     scope = GRANTS[known.role].get(permission)
     if scope is None:
-        raise forbidden(f"A token of role {known.role.value} lacks {permission.value}; ask for a supervisor's.")
+        able = " or ".join(role.value for role in Role if permission in GRANTS[role])
+        raise forbidden(f"A token of role {known.role.value} lacks {permission.value}, one of role {able} has it.")
     return Viewer(known.role, known.agent_id, scope)
 
 

@@ -57,7 +57,8 @@ def _import(settings: Settings, file: Path, *, check: bool, as_json: bool) -> Ex
         out().print("\n".join(str(each) for each in found.mistakes), markup=False)
         err().print(f"callcenter: nothing of {file} was taken over", markup=False)
     else:
-        err().print(f"{len(found.records)} customers {'are fine' if check else 'taken over'}", markup=False)
+        count = "1 customer" if len(found.records) == 1 else f"{len(found.records)} customers"
+        err().print(f"{count}: {'no mistakes' if check else 'taken over'}", markup=False)
     return Exit.FINDING if found.mistakes else Exit.OK
 
 

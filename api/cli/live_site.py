@@ -47,11 +47,13 @@ async def _change(settings: Settings, token: str, path: str, body: Mapping[str, 
     try:
         answer = await _ask(settings, token, "POST", path, body)
     except Refused as refusal:
-        mistakes = [f"{one['where']}: {one['what']}" for one in refusal.body.get("errors", ())]
+        asked_wrongly = refusal.body.get("code") == "invalid_request"  # the refusal says it all then
+        found = () if asked_wrongly else refusal.body.get("errors", ())
+        mistakes = [f"{one['where']}: {one['what']}" for one in found]
         if as_json:
             say_json({"changed": False, "error": str(refusal), "mistakes": mistakes})
         else:
-            out().print("\n".join(mistakes), markup=False)
+            out().print("\n".join(mistakes), markup=False, end="\n" if mistakes else "")
             err().print(f"callcenter: {refusal}", markup=False)
         return Exit.FINDING
     return _say(answer, _taken_lines, as_json=as_json)

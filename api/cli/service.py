@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,4 +57,4 @@ def _said(problem: Mapping[str, Any]) -> str:
             "the service does not know this token (--token, CALLCENTER_TOKEN): it is mistyped, revoked, or of another "
             "instance; make one with 'callcenter token create --role admin'"
         )
-    return str(problem.get("detail", "the service refused")).removeprefix("body.")
+    return re.sub(r"^(body|path|query)\.", "", str(problem.get("detail", "the service refused")))

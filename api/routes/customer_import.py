@@ -128,5 +128,6 @@ _READ: Final = {"text/csv": _of_csv, "application/json": _of_json}
 
 def _refused(found: Reading) -> Problem:
     mistakes = [Mistake(where=each.where, what=shown(each.what, 300)) for each in found.mistakes]
-    detail = f"Nothing was taken over: {len(mistakes)} mistakes were found, see errors."
+    count = "1 mistake was" if len(mistakes) == 1 else f"{len(mistakes)} mistakes were"
+    detail = f"Nothing was taken over: {count} found, see errors."
     return Problem(422, "customers_refused", "The customers have mistakes", detail, mistakes=mistakes)

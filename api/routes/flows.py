@@ -133,7 +133,12 @@ async def rollback(
     try:
         return PublishedBody.of(await backend.flows.roll_back(flow, viewer.role.value, version))
     except (NoVersion, SiteNotKept) as error:
-        raise not_found("version", version or "before") from error
+        if not backend.flows.versions(flow):
+            raise not_found("flow", flow) from error
+        if version is None:
+            detail = f"Nothing changed. There is no version of flow {flow} before the one in use."
+            raise Problem(404, "version_not_found", "No such version", detail) from error
+        raise not_found("version", version) from error
     except SiteError as error:
         raise _refused(error) from error
     except NOT_NOW as error:

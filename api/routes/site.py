@@ -60,7 +60,8 @@ async def rollback(wish: Rollback, backend: BackendNow, viewer: Operator) -> Tak
 
 def _refused(error: SiteError) -> Problem:
     mistakes = [_mistake(text) for text in error.mistakes[:SAID_MAX]]
-    detail = f"Nothing changed. The site has {len(error.mistakes)} mistakes; 'callcenter check-site' lists them too."
+    count = "1 mistake" if len(error.mistakes) == 1 else f"{len(error.mistakes)} mistakes"
+    detail = f"Nothing changed. The site has {count}; 'callcenter check-site' lists them too."
     return Problem(422, "site_refused", "The site has mistakes", detail, mistakes=mistakes)
 
 

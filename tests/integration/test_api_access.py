@@ -126,6 +126,18 @@ async def test_a_revoked_token_opens_nothing(center: Center) -> None:
     assert (await center.json("GET", "/v1/queues", token))[0] == 401
 
 
+@pytest.mark.parametrize(
+    ("who", "path", "able"),
+    [
+        ("agent01", "/v1/site", "supervisor or admin has it"),
+        ("supervisor", "/v1/site/apply", "one of role admin has it"),
+    ],
+)
+async def test_who_may_not_is_told_who_may(center: Center, who: str, path: str, able: str) -> None:
+    status, problem = await center.json("POST" if path.endswith("apply") else "GET", path, who)
+    assert (status, able in problem["detail"]) == (403, True)
+
+
 async def test_metrics_ask_a_token_of_whoever_comes_through_a_proxy(center: Center) -> None:
     proxied = {"X-Forwarded-For": "203.0.113.9"}
     assert (await center.json("GET", "/metrics", None, headers=proxied))[0] == 401

@@ -167,6 +167,12 @@ async def test_who_may_only_look_changes_nothing_and_nonsense_is_refused(live: L
         assert (await live.api("POST", "/other/publish"))[0] == 422
     assert (await live.api("POST", "/main/publish"))[0] == 404
     assert (await live.api("POST", "/main/rollback", {"version": "0" * 16}))[0] == 404
+    status, problem = await live.api("POST", "/main/rollback", {})
+    assert (status, problem["detail"]) == (
+        404,
+        "Nothing changed. There is no version of flow main before the one in use.",
+    )
+    assert (await live.api("POST", "/nobody/rollback", {}))[1]["code"] == "flow_not_found"
     assert (await live.api("GET", "/nobody"))[0] == 404
     assert (await live.api("GET", "/main/versions/" + "0" * 16))[0] == 404
     await live.api("PUT", "/main/draft", text)

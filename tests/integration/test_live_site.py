@@ -332,7 +332,8 @@ async def test_the_command_line_applies_shows_lists_and_rolls_back(live: Hotline
         assert (code, live.center.site.digest) == (1, first)
         assert refused["mistakes"] == ["queues.vip.steps[1].requires: no such agent 'agent99'; did you mean 'agent09'?"]
         assert (await run("rollback", "0" * 16))[0] == 1
-        assert (await run("rollback", "../../etc"))[0] == 1
+        code, refused = await run("rollback", "../../etc")
+        assert (code, refused["mistakes"], refused["error"].startswith("digest: ")) == (1, [], True)
         # A supervisor may look, and nothing else.
         assert (await run("show", CALLCENTER_TOKEN=looking))[0] == 0
         code, forbidden = await run("rollback", second, CALLCENTER_TOKEN=looking)
