@@ -47,7 +47,7 @@ class Report:
     contacts: int = 0
     events: int = 0
     open: int = 0
-    journal_events: int = 0
+    journal_events: int | None = None  # None: the journal could not be looked at
     callers_witnessed: int = 0
     callers_of_the_fallback: int = 0
     found: int = 0

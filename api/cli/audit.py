@@ -76,5 +76,5 @@ def _say(report: Report, *, as_json: bool) -> None:
         err().print(f"note: {note}", markup=False)
     looked = f"{report.contacts:,} contacts ({report.open:,} open), {report.events:,} events"
     witness = f"{report.callers_witnessed:,} callers witnessed by Asterisk"
-    journal = f"{report.journal_events:,} events in the journal"
-    out().print(f"{report.found:,} findings in {looked}, {journal}, {witness}")
+    journal = "" if report.journal_events is None else f", {report.journal_events:,} events in the journal"
+    out().print(f"{report.found:,} findings in {looked}{journal}, {witness}")
