@@ -65,7 +65,7 @@ asterisk-events: $(DEV_STAMP) asterisk ## Generate the typed ARI events from Ast
 
 prompts: $(RUN_STAMP) ## Render the demo site's prompts with espeak-ng
 	@asterisk-config/packages.sh espeak-ng sox
-	@$(BIN)/python -m callcenter.prompts_render callcenter/config/demo_site
+	@$(BIN)/python -m callcenter.prompts_render callcenter/config/demo_site --again
 
 lock: ## Resolve the dependencies anew into the two lock files
 	@[ -x $(VAR)/lock/bin/uv ] || { echo "lock: installing uv"; $(PYTHON) -m venv $(VAR)/lock; \

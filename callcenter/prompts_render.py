@@ -1,6 +1,8 @@
 """Renders a site's prompts.toml to audio: espeak-ng speaks, sox trims, levels and converts to 8 kHz mono 16 bit.
 
-    python -m callcenter.prompts_render SITE_DIR [--speech]
+    python -m callcenter.prompts_render SITE_DIR [--speech] [--again]
+
+What has audio already is left as it is: it may be a studio recording. With --again that is rendered, too.
 
 With --speech also the words that values are said with (numbers, dates, money), in every language of prompts.toml that
 has rules for them; a site needs them once a flow says a value.
@@ -101,24 +103,29 @@ def render(line: Line, target: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Renders every prompt of the site named on the command line; 0 if all went well, 2 for wrong usage."""
-    folders = [argument for argument in arguments if argument != "--speech"]
-    if len(folders) != 1 or len(arguments) - len(folders) > 1:
-        sys.stderr.write("usage: python -m callcenter.prompts_render SITE_DIR [--speech]\n")
+    """Renders the prompts of the site named on the command line; 0 if all went well, 2 for wrong usage."""
+    folders = [argument for argument in arguments if not argument.startswith("-")]
+    options = [argument for argument in arguments if argument.startswith("-")]
+    if len(folders) != 1 or not {"--speech", "--again"}.issuperset(options):
+        sys.stderr.write("usage: python -m callcenter.prompts_render SITE_DIR [--speech] [--again]\n")
         return 2
     site = Path(folders[0])
     try:
         lines = read_lines(site / "prompts.toml")
-        if "--speech" in arguments:
+        if "--speech" in options:
             written = {(line.language, line.prompt) for line in lines}  # the site's own texts come first
             words = speech_lines({line.language for line in lines})
             lines += [word for word in words if (word.language, word.prompt) not in written]
-        for line in lines:
-            render(line, site / "prompts" / line.language / f"{line.prompt}.wav")
+        wanted = [(line, site / "prompts" / line.language / f"{line.prompt}.wav") for line in lines]
+        missing = [(line, file) for line, file in wanted if "--again" in options or not file.exists()]
+        for line, file in missing:
+            render(line, file)
     except PromptsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"rendered {len(lines)} prompts into {site / 'prompts'}\n")
+    sys.stdout.write(f"rendered {len(missing)} prompts into {site / 'prompts'}\n")
+    if len(missing) < len(wanted):
+        sys.stdout.write(f"left {len(wanted) - len(missing)} that have audio; --again renders these, too\n")
     return 0
 
 

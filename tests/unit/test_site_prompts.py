@@ -53,7 +53,23 @@ def test_a_text_is_spoken_by_its_folders_voice_unless_it_names_one(tmp_path: Pat
 def test_a_missing_site_and_wrong_usage_are_told_by_the_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([]) == 2
-    assert "usage" in capsys.readouterr().err
+    for wrong in ([], ["--help"], [str(tmp_path), "--agian"], [str(tmp_path), str(tmp_path)]):
+        assert main(wrong) == 2
+        assert "usage" in capsys.readouterr().err
     assert main([str(tmp_path)]) == 1
     assert "prompts.toml" in capsys.readouterr().err
+
+
+def test_a_studio_recording_is_not_rendered_over_unless_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # so that nothing can be rendered
+    (tmp_path / "prompts.toml").write_text('[welcome]\nen = "Hello."\n')
+    studio = tmp_path / "prompts/en/welcome.wav"
+    studio.parent.mkdir(parents=True)
+    studio.write_bytes(b"from the studio")
+    assert main([str(tmp_path)]) == 0
+    assert studio.read_bytes() == b"from the studio"
+    assert "left 1 that have audio" in capsys.readouterr().out
+    assert main([str(tmp_path), "--again"]) == 1
+    assert "espeak-ng is not installed" in capsys.readouterr().err
