@@ -5,11 +5,12 @@ interpreter says: nothing is made up for the rehearsal. What the world answers i
 answers in time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from ivr import interpreter
+from ivr.expression import Value
 from ivr.model import Flow
 from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Says, Silence, Step, World
 from ivr.turn import (
@@ -45,12 +46,11 @@ KEY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How a conversation went: its mistakes (none: as written), the notes of the visit, whether anybody listened."""
+    """How a conversation went: its mistakes (none: as written), and the notes of the visit."""
 
     name: str
     mistakes: tuple[str, ...]
     notes: tuple[Note, ...]
-    listened: bool = False
 
 
 def play(flow: Flow, conversation: Conversation, facts: Facts) -> Played:
@@ -64,7 +64,7 @@ def play(flow: Flow, conversation: Conversation, facts: Facts) -> Played:
     else:
         player.let_prompts_end()
         mistakes.extend(_ended_otherwise(player, conversation))
-    return Played(conversation.name, tuple(mistakes), tuple(player.notes), player.listened)
+    return Played(conversation.name, tuple(mistakes), tuple(player.notes))
 
 
 def _ended_otherwise(player: "Player", expected: Conversation) -> Iterator[str]:
@@ -97,7 +97,6 @@ class Player:
     notes: list[Note] = field(default_factory=list)
     said_until: float | None = None
     hung_up: bool = False
-    listened: bool = False
 
     def __post_init__(self) -> None:
         self.take(interpreter.enter(self.flow, self.facts, self.now))
@@ -121,7 +120,7 @@ class Player:
             case Silence(seconds):
                 self.pass_time(self.now + seconds)
             case World(outcome, values):
-                return self.answer(Answered(self.turn.cursor.requests, outcome, values))
+                return self.answer(outcome, values)
             case HangsUp():
                 self.notes += interpreter.leave(self.flow, self.turn.cursor, self.facts, self.now)
                 self.hung_up = True
@@ -138,13 +137,13 @@ class Player:
         self.step(SpeechHeard("matched", words) if words else SpeechHeard("away"))
         return ""
 
-    def answer(self, answered: Answered) -> str:
+    def answer(self, outcome: str, values: Mapping[str, Value]) -> str:
         """The world answers; what is wrong with that, empty if nothing is."""
         while self.turn.cursor.asked_at is None and self.said_until is not None and self.turn.exit is None:
             self.prompt_ends()
         if self.turn.exit is not None or self.turn.cursor.asked_at is None:
-            return f"the world answers {answered.outcome}, but nothing was asked, {self.where()}"
-        self.step(answered)
+            return f"the world answers {outcome}, but nothing was asked, {self.where()}"
+        self.step(Answered(self.turn.cursor.requests, outcome, values))
         return ""
 
     def hear(self, prompts: tuple[str, ...]) -> str:
@@ -195,9 +194,7 @@ class Player:
                     self.said_until = self.now + PROMPT_S * len(prompts)
                 case StopSaying():
                     self.said_until = None
-                case Listen():
-                    self.listened = True
-                case StopListening() | StartMusic() | StopMusic() | Ask() | Dial() | AskSlots() | BookSlot():
+                case Listen() | StopListening() | StartMusic() | StopMusic() | Ask() | Dial() | AskSlots() | BookSlot():
                     pass
                 case _:
                     assert_never(action)

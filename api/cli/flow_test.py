@@ -73,7 +73,7 @@ def _dialed(
     """The same by telephone, but for what went wrong in virtual time already and what no telephone can bring about."""
     from api.cli.aside import INTERRUPTED, run_aside  # noqa: PLC0415 - heavy, see the head of main
     from api.demo.sipp import sipp_program  # noqa: PLC0415
-    from api.dialing.conversation import Held, Part  # noqa: PLC0415
+    from api.dialing.part import Held, Part  # noqa: PLC0415
     from api.dialing.run import dial  # noqa: PLC0415
 
     parts = [Part(flow, each, facts_of(each, site)) for each in conversations]
@@ -137,7 +137,7 @@ def facts_of(conversation: Conversation, site: Site) -> Facts:
         open_order=caller.open_order,
         at_risk=caller.at_risk,
         zone=site.zone,
-        customer_id=caller.customer_id,
+        customer_id=caller.customer_id or ("known" if caller.known else None),
         verified=caller.verified,
     )
 

@@ -6,20 +6,22 @@ by note, what the rehearsal noted.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from api.dialing.abreast import Rehearsal
+from api.dialing.answers import ScriptedAnswers
 from api.dialing.callers import CallLost
+from api.dialing.part import Held, Part
+from api.dialing.recogniser import ScriptedRecogniser
 from api.dialing.witness import Witness
 from callcenter.contact.model import Contact, Phase
 from callcenter.db.queries import ContactFilter, EventRow
 from callcenter.runtime import CallCenter
 from ivr.expression import Value
-from ivr.model import Flow
-from ivr.rehearsal import Player, play
-from ivr.script import IN_FLOW, LEFT, Conversation, HangsUp, Hears, Keys, Says, Silence, Step, World
-from ivr.turn import Facts, Note, StopSaying, Turn
+from ivr.script import IN_FLOW, LEFT, HangsUp, Hears, Keys, Says, Silence, Step, World
+from ivr.turn import Note
 
 HAPPENS_S: Final = 60.0  # real prompts last longer than those of the rehearsal
 WRITTEN_S: Final = 30.0
@@ -28,41 +30,12 @@ STORED: Final = 50  # of the latest contacts, more than are held at once
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A conversation with a flow; `facts` are what is known of its caller."""
+class Around:
+    """What is around a call center that is dialed: who watches what it plays, and who answers it as the script says."""
 
-    flow: Flow
-    conversation: Conversation
-    facts: Facts
-
-    @property
-    def name(self) -> str:
-        """`flow: conversation`."""
-        return f"{self.flow.id}: {self.conversation.name}"
-
-    def undialable(self, default_tier: str) -> str | None:
-        """Why no telephone can hold this conversation; None if one can. Strangers are of the tier `default_tier`."""
-        caller = self.conversation.caller
-        if self.conversation.given:
-            return "variables are known before the call"
-        played = play(self.flow, self.conversation, self.facts)
-        if any(note.what == "asked" for note in played.notes):
-            return "what the world answers, or that it does not, is in the script"
-        if played.listened:
-            return "what a recogniser understands is in the script"
-        if not caller.known and (caller.value_tier or default_tier) != default_tier:
-            return f"a caller whom nobody knows is of tier {default_tier}"
-        if not caller.known and (caller.open_case or caller.open_order or caller.at_risk):
-            return "a caller whom nobody knows has no case and no order and is no risk"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """How a conversation by telephone went: what differs from the script, and what is remembered of the visit."""
-
-    mistakes: tuple[str, ...]
-    notes: tuple[Note, ...]
+    witness: Witness
+    answers: ScriptedAnswers
+    recogniser: ScriptedRecogniser
 
 
 class Telephone(Protocol):
@@ -81,29 +54,6 @@ class Telephone(Protocol):
         """Hang up."""
 
 
-class Rehearsal(Player):
-    """The same conversation in virtual time; it counts what is said."""
-
-    said = 0
-
-    def __post_init__(self) -> None:
-        self.cut: set[int] = set()
-        super().__post_init__()
-
-    def take(self, turn: Turn) -> None:
-        """Obey the interpreter, and remember what was cut short."""
-        before = len(self.unheard)
-        if turn.exit is not None or any(isinstance(action, StopSaying) for action in turn.actions):
-            self.cut.add(self.said)
-        super().take(turn)
-        self.said += len(self.unheard) - before
-
-    @property
-    def heard(self) -> int:
-        """The number of the last saying that a `hears` took, from 1."""
-        return self.said - len(self.unheard)
-
-
 class ByTelephone:
     """A conversation about to be held by a caller who dials `dialed` at a running call center.
 
@@ -114,7 +64,7 @@ class ByTelephone:
         self,
         part: Part,
         center: CallCenter,
-        witness: Witness,
+        around: Around,
         call: Telephone,
         dialed: str,
         patience_s: float = HAPPENS_S,
@@ -122,7 +72,7 @@ class ByTelephone:
         self._part = part
         self._conversation = part.conversation
         self._center = center
-        self._witness = witness
+        self._witness, self._answers, self._recogniser = around.witness, around.answers, around.recogniser
         self._call = call
         self._dialed = dialed
         self._patience_s = patience_s
@@ -145,7 +95,9 @@ class ByTelephone:
         sayings: dict[int, Sequence[str]] = {}
         for n, step in enumerate(self._conversation.steps, 1):
             before_at = player.now
-            wrong = player.do(step)  # what goes otherwise in virtual time already needs no telephone
+            cursor = player.turn.cursor
+            wrong = await self._asked(cursor.requests) if cursor.asked_at is not None else ""
+            wrong = wrong or player.do(step)  # what goes otherwise in virtual time already needs no telephone
             if isinstance(step, Hears):
                 sayings[player.heard] = step.prompts
             wrong = wrong or await self._do(step, player, self._patience_s + player.now - before_at)
@@ -179,8 +131,33 @@ class ByTelephone:
                 if wrong := await self._as_far_as(player, within_s, but_last=True):
                     return wrong
                 self._call.hang_up()
-            case World() | Says():
-                raise AssertionError("no telephone brings this about: see undialable")
+            case World(outcome, values):
+                return await self._answer(player, outcome, values)
+            case Says(words):
+                listening_id = f"{self._contact_id}.l{player.spoken_in}"
+                if not await holds_within(lambda: self._recogniser.listens(listening_id), within_s):
+                    return f"nobody listens to the caller in {within_s:g} s"
+                self._recogniser.hear(listening_id, words)
+        return ""
+
+    async def _asked(self, request: int) -> str:
+        """Wait until the call center asks the world for the `request`-th time."""
+
+        def asked() -> bool:
+            return self._answers.asked_s(self._contact_id, request) is not None
+
+        there = await holds_within(asked, self._patience_s)
+        return "" if there else f"nothing was asked in {self._patience_s:g} s"
+
+    async def _answer(self, player: Rehearsal, outcome: str, values: Mapping[str, Value]) -> str:
+        """Let the world answer, as long after the question as it did in virtual time."""
+        request, after_s = player.answered
+        if wrong := await self._asked(request):
+            return wrong
+        asked_s = self._answers.asked_s(self._contact_id, request)
+        assert asked_s is not None
+        await asyncio.sleep(asked_s + after_s - asyncio.get_running_loop().time())
+        self._answers.answer(self._contact_id, outcome, values)
         return ""
 
     async def _as_far_as(self, player: Rehearsal, within_s: float, *, but_last: bool = False) -> str:
@@ -213,7 +190,8 @@ class ByTelephone:
 
             waits = await holds_within(waits_there, self._patience_s)
             return [] if waits else [f"does not wait in {place[1]}"]
-        await self._call.ended(self._patience_s)
+        if expected != "voicemail":  # whose line is open until they have said it
+            await self._call.ended(self._patience_s)
         ended = [event for event in await self._story() if event.type == "contact.ended"]
         state = ended[0].data["end_state"] if ended else "in the middle"
         return [] if state == expected else [f"ended with {state!r} instead of {expected!r}"]
@@ -267,7 +245,7 @@ def _notes(story: Sequence[EventRow]) -> list[Note]:
         for event in story:
             kind, _, what = event.type.partition(".")
             detail: dict[str, Value] = {name: value for name, value in event.data.items() if name != "node"}
-            if kind == "ivr" and what not in {"entered", "left"}:
+            if (kind == "ivr" and what not in {"entered", "left"}) or kind == "customer":
                 yield Note(what, str(event.data["node"]), detail)
             elif kind == "survey":
                 yield Note(f"survey_{what}", str(event.data["node"]), detail)
@@ -276,7 +254,8 @@ def _notes(story: Sequence[EventRow]) -> list[Note]:
 
 
 def _said(note: Note) -> tuple[str, str, dict[str, object]]:
-    return note.what, note.node, dict(note.detail)
+    """A note without the one thing that differs on the phone: how long an answer took."""
+    return note.what, note.node, {name: value for name, value in note.detail.items() if name != "took_s"}
 
 
 async def holds_within(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], within_s: float) -> bool:

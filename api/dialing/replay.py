@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from api.demo.sipp import Address
+from api.dialing.answers import ScriptedAnswers
 from api.dialing.callers import Callers
-from api.dialing.conversation import ByTelephone, Held, Part, holds_within
-from api.dialing.witness import Witness, witness_of
-from callcenter.beside import Beside
+from api.dialing.conversation import Around, ByTelephone, holds_within
+from api.dialing.part import Held, Part
+from api.dialing.recogniser import ScriptedRecogniser
+from api.dialing.witness import witness_of
 from callcenter.clock import AnchoredClock
 from callcenter.config.model import Customer, Hotline
 from callcenter.config.numbers import e164
@@ -38,19 +40,33 @@ class Number:
     caller: str
     dialed: str
 
+    @property
+    def customer_id(self) -> str:
+        """The customer whose number the caller's is, if they are known."""
+        return f"dial{self.caller[1:]}"
+
 
 async def replay(
-    parts: Sequence[Part], site: Site, beside: Beside, server: Address, settings: Settings, told: Tell
+    parts: Sequence[Part],
+    site: Site,
+    beside: Beside,
+    recogniser: ScriptedRecogniser,
+    server: Address,
+    settings: Settings,
+    told: Tell,
 ) -> Sequence[Held]:
     """How each conversation went, in the order of `parts`; `told` hears of each as it ends. All must be dialable.
 
     `server` is where `beside`'s Asterisk takes calls; its prompts must be the site's, its database fresh. Everything
-    goes into `settings.var`. Raises CallCenterError when it can't go on, alone or in an ExceptionGroup.
+    goes into `settings.var`. `recogniser` runs, and that Asterisk can hear callers for it; it needs to only where flows
+    listen. Raises CallCenterError when it can't go on, alone or in an ExceptionGroup.
     """
     held: dict[str, Held] = {}
+    answers, own = ScriptedAnswers(), settings.model_copy(update={"recogniser": recogniser.url or None})
     async with witness_of(beside.asterisk) as witness:
+        around = Around(witness, answers, recogniser)
         for n, together in enumerate(_groups(parts)):
-            held |= await _hold(n, together, site, beside, witness, server, settings, told)
+            held |= await _hold(n, together, site, replace(beside, answers=answers), around, server, own, told)
     return [held[part.name] for part in parts]
 
 
@@ -68,26 +84,28 @@ async def _hold(
     together: Sequence[Part],
     site: Site,
     beside: Beside,
-    witness: Witness,
+    around: Around,
     server: Address,
     settings: Settings,
     told: Tell,
 ) -> dict[str, Held]:
     numbers = [_number(n, part) for n, part in enumerate(together)]
-    staged = _staged(site, together, numbers)
+    by_call = [part.dialed_by(number.customer_id) for part, number in zip(together, numbers, strict=True)]
+    staged = _staged(site, by_call, numbers)
     where = settings.var / f"group{group}"
     own = settings.model_copy(update={"var": where, "node": f"dial{group}"})
     clock = AnchoredClock(together[0].conversation.at)
-    dialed = {number.caller: number.dialed for number in numbers}
-    async with _open(own, staged, beside, clock) as center, Callers(server, dialed, where / "callers") as callers:
+    rows = {number.caller: number.dialed for number in numbers}
+    async with _open(own, staged, beside, clock) as center, Callers(server, rows, where / "callers") as callers:
 
-        async def one(part: Part, number: Number) -> Held:
-            held = await ByTelephone(part, center, witness, callers.calls[number.caller], number.dialed).hold()
-            told(part, held)
+        async def one(n: int) -> Held:
+            call, dialed = callers.calls[numbers[n].caller], numbers[n].dialed
+            held = await ByTelephone(by_call[n], center, around, call, dialed).hold()
+            told(together[n], held)
             return held
 
         async with asyncio.TaskGroup() as group_of_tasks:
-            tasks = [group_of_tasks.create_task(one(*each)) for each in zip(together, numbers, strict=True)]
+            tasks = [group_of_tasks.create_task(one(n)) for n in range(len(together))]
         await _nobody_left(center)
     return {part.name: task.result() for part, task in zip(together, tasks, strict=True)}
 
@@ -109,9 +127,8 @@ def _staged(site: Site, together: Sequence[Part], numbers: Sequence[Number]) -> 
         flows[part.flow.id] = part.flow
         hotlines[number.dialed] = Hotline(number.dialed, part.flow.id, None, language)
         if who.known:
-            customer_id = f"dial{number.caller[1:]}"
-            customers[customer_id] = Customer(
-                customer_id=customer_id,
+            customers[number.customer_id] = Customer(
+                customer_id=number.customer_id,
                 phone=number.caller,
                 name="flow test",
                 value_tier=who.value_tier or site.default_value_tier,

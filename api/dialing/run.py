@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from api.demo.stage import settings_aside
-from api.dialing.conversation import Held, Part
+from api.dialing.part import Held, Part
+from api.dialing.recogniser import ScriptedRecogniser, running
 from api.dialing.replay import Tell, replay
 from api.serving import programs_beside
 from callcenter.companions.place import place_of
@@ -23,11 +24,14 @@ async def dial(
     Raises CallCenterError when it can't go on, alone or in an ExceptionGroup.
     """
     own = settings_aside(settings, f"dial-{os.getpid()}", site.folder)
+    recogniser = ScriptedRecogniser()
     with _gone_afterwards(own):
-        async with programs_beside(own, site, say) as beside:
-            say(f"dialing {len(parts)} conversations")
-            own = own.model_copy(update={"var": own.var / own.instance})
-            return await replay(parts, site, beside, (own.sip_host, own.sip_port), own, told)
+        async with running(recogniser):
+            own = own.model_copy(update={"recogniser": recogniser.url})
+            async with programs_beside(own, site, say) as beside:
+                say(f"dialing {len(parts)} conversations")
+                own = own.model_copy(update={"var": own.var / own.instance})
+                return await replay(parts, site, beside, recogniser, (own.sip_host, own.sip_port), own, told)
 
 
 @contextmanager

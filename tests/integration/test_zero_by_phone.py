@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from api.cli.flow_test import facts_of
-from api.dialing.conversation import Part
+from api.dialing.part import Part
+from api.dialing.recogniser import ScriptedRecogniser
 from api.dialing.replay import replay
 from callcenter.beside import Beside
 from callcenter.config.site import Site, load_site
 from callcenter.flow_templates import templates
+from ivr.calendar import is_open
 from ivr.model import AskingNode, CollectNode, Scale, SurveyNode
 from ivr.rehearsal import Player
 from ivr.script import Conversation, HangsUp, Keys
@@ -72,12 +74,18 @@ async def test_zero_leads_to_a_person_from_every_node_that_asks(
     for flow_id in ("main", *templates()):
         for place, part in pressing_zero(site, flow_id):
             if not part.undialable(site.default_value_tier):
-                by_place.setdefault(place, ended_with_zero(part))
-    assert {part.conversation.exit.partition(":")[0] for part in by_place.values()} == {"queue"}
+                ended = ended_with_zero(part)
+                by_day = is_open(site.calendars["office"], part.conversation.at)
+                by_place.setdefault(place if by_day else f"{place} by night", ended)
+    exits = {place: part.conversation.exit.partition(":")[0] for place, part in by_place.items()}
+    assert {place: exit_ for place, exit_ in exits.items() if exit_ != "queue"} == {
+        "self_service.menu by night": "voicemail"
+    }
     companion = asterisk.companion
     beside = Beside(database_url, access(companion), companion.recordings_dir)
     parts = list(by_place.values())
-    held = await replay(parts, site, beside, asterisk.sip_address, settings_for(tmp_path), lambda part, held: None)
+    nobody, server, settings = ScriptedRecogniser(), asterisk.sip_address, settings_for(tmp_path)
+    held = await replay(parts, site, beside, nobody, server, settings, lambda part, held: None)
     found = {part.name: each.mistakes for part, each in zip(parts, held, strict=True)}
     assert {name: mistakes for name, mistakes in found.items() if mistakes} == {}
     assert {"main.menu", "hotline.menu", "hotline.consent", "vip_line.others", "after_call_survey.survey"} <= set(

@@ -9,25 +9,20 @@ from typing import Any, Final
 import numpy as np
 from aiohttp import WSMsgType, web
 
-from tests.kit.ports import free_port
+from api.dialing.recogniser import Program, running
 from tests.kit.tones import peaks
 
 WINDOW_S: Final = 0.25
 NEAR_HZ: Final = 15.0
 
 
-class ToneRecogniser:
-    """Listens at `url`; a tone of `words` is that word, any other one no word.
+class ToneRecogniser(Program):
+    """A tone of `words` is that word, any other one no word; `heard_s` is how much audio came in all."""
 
-    `starts` are what it was told to listen for, `heard_s` how much audio came in all; `live` are the connections.
-    """
-
-    def __init__(self, words: Mapping[float, str], port: int) -> None:
+    def __init__(self, words: Mapping[float, str]) -> None:
+        super().__init__()
         self.words = words
-        self.url = f"ws://127.0.0.1:{port}/"
-        self.starts: list[dict[str, Any]] = []
         self.heard_s = 0.0
-        self.live: list[web.WebSocketResponse] = []
         self.says: str | None = None  # instead of listening: this, whatever is said
 
     def understood(self, samples: bytes, rate: int) -> str | None:
@@ -40,23 +35,8 @@ class ToneRecogniser:
                 return json.dumps({"type": "result", "said": word})
         return json.dumps({"type": "no_match"})
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """One listening."""
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        self.live.append(socket)
-        try:
-            await self._listen(socket)
-        finally:
-            self.live.remove(socket)
-        return socket
-
-    async def _listen(self, socket: web.WebSocketResponse) -> None:
-        first = await socket.receive()
-        if first.type is not WSMsgType.TEXT:
-            return  # they have thought better of it
-        start = json.loads(first.data)
-        self.starts.append(start)
+    async def listen(self, socket: web.WebSocketResponse, start: dict[str, Any]) -> None:
+        """Hear what the audio is."""
         if self.says is not None:
             await socket.send_str(self.says)
         samples, window = b"", round(start["rate"] * WINDOW_S) * 2
@@ -83,15 +63,9 @@ class ToneRecogniser:
 @asynccontextmanager
 async def tone_recogniser(words: Mapping[float, str]) -> AsyncIterator[ToneRecogniser]:
     """Run it until the block ends."""
-    port = free_port()
-    recogniser = ToneRecogniser(words, port)
-    app = web.Application()
-    app.router.add_get("/", recogniser.serve)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        yield recogniser
-    finally:
-        await recogniser.die()
-        await runner.cleanup()
+    recogniser = ToneRecogniser(words)
+    async with running(recogniser):
+        try:
+            yield recogniser
+        finally:
+            await recogniser.die()
