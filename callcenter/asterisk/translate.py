@@ -5,7 +5,8 @@ of a phone outside `<contact_id>.x<n>`, that of a customer whom we called `<cont
 they are a caller like any other.
 
 What tells why a caller left: a hang-up is announced by ChannelHangupRequest before StasisEnd, `soft` when we asked for
-it; a StasisEnd without it means that the dialplan took the caller (the lease lapsed, or we sent them there).
+it; a StasisEnd without it means that the dialplan took the caller (the lease lapsed, or we sent them there). A prompt
+that a caller's hang-up ends is told before StasisEnd too: it has not been said to its end.
 """
 
 import re
@@ -131,7 +132,7 @@ class Translator:
                 return Addressed(peer.id, AgentRinging(peer.id))
             case ari.ChannelDtmfReceived(channel=channel) if not _serves(channel.id):
                 return Addressed(channel.id, DigitPressed(event.digit))
-            case ari.PlaybackFinished(playback=playback):
+            case ari.PlaybackFinished(playback=playback) if not self._hangs_up(playback.target_uri):
                 return Addressed(playback.id, PromptEnded(playback.id, failed=playback.state == "failed"))
             case ari.ChannelHold(channel=channel) if is_leg(channel.id):
                 return Addressed(channel.id, AgentHeld(channel.id))
@@ -147,6 +148,11 @@ class Translator:
         # The cause of a soft hang-up is a flag of Asterisk's own (32), not Q.850.
         signal = CallerLeft("system") if event.soft else CallerLeft("caller", cause=event.cause or 0)
         self._hang_ups.setdefault(channel_id, signal)
+
+    def _hangs_up(self, target_uri: str) -> bool:
+        """Whether the caller to whom a prompt was played hung up, and StasisEnd is about to come."""
+        announced = self._hang_ups.get(target_uri.removeprefix("channel:"))
+        return announced is not None and announced.by == "caller"
 
     def _destroyed(self, event: ari.ChannelDestroyed) -> Addressed | None:
         channel_id, cause, sip = event.channel.id, event.cause, event.tech_cause or 0

@@ -152,6 +152,10 @@ class Call:
         """Wait for digits pressed by the other side; returns all so far. Raises NotHeard."""
         return await self.audio.heard.until_digits(count, within_s)
 
+    def longest_silence_s(self, since_at: float, until_at: float) -> float:
+        """The longest time between two instants in which they heard nothing."""
+        return self.audio.heard.longest_silence_s(since_at, until_at)
+
     def heard(self, window_s: float = 0.5) -> list[Peak]:
         """Dominant frequencies of the last `window_s` seconds, strongest first; empty for silence."""
         return self.audio.heard.tones(window_s)

@@ -90,6 +90,14 @@ class Listener:
         pauses = [(earlier, later) for earlier, later in pairwise(spoken_at) if later - earlier > PAUSE_S]
         return max((1000 * (b - a - _longest_pause_s(pauses, a, b)) for a, b in pairwise(arrivals)), default=0.0)
 
+    def longest_silence_s(self, since_at: float, until_at: float, floor_db: float = -50.0) -> float:
+        """The longest time between these instants in which nothing was audible, be it that nothing was sent."""
+        loud = [
+            packet.arrived_at for packet in self.since(since_at) if rms_db(self.law.decode(packet.payload)) > floor_db
+        ]
+        instants = [since_at, *(at for at in loud if at < until_at), until_at]
+        return max(later - earlier for earlier, later in pairwise(instants))
+
     async def until_heard(self, hz: tuple[float, ...], within_s: float, tolerance_hz: float = 8.0) -> float:
         """Wait until all of `hz` sound at once; returns that instant. Raises NotHeard at the deadline."""
         return await self._until(lambda found: _covers(found, hz, tolerance_hz), f"{hz} Hz not heard", within_s)

@@ -153,6 +153,21 @@ def test_a_hang_up_announced_on_a_lost_connection_is_not_believed_later() -> Non
     assert left.signal == CallerLeft("fallback")
 
 
+def test_a_prompt_that_a_hang_up_ends_was_not_said_to_its_end() -> None:
+    frames = (GOLDEN / "caller_is_served_and_hangs_up.jsonl").read_text().splitlines()
+    (ended,) = [frame for frame in frames if '"PlaybackFinished"' in frame]
+    arrived, announced, left = (
+        next(frame for frame in frames if kind in frame and LEG not in frame)
+        for kind in ('"StasisStart"', '"ChannelHangupRequest"', '"StasisEnd"')
+    )
+    translator = Translator()
+    heard = [translator.heard(decode(frame)) for frame in (arrived, announced, ended, left)]
+    assert isinstance(heard[0], CallerAtTheDoor)
+    assert heard[1:3] == [None, None]
+    assert isinstance(heard[3], LeftStasis)
+    assert heard[3].signal == CallerLeft("caller", cause=heard[3].signal.cause)
+
+
 def test_a_called_customer_who_comes_back_from_the_fallback_is_a_caller_at_the_door() -> None:
     frames = (GOLDEN / "customer_is_called_back_and_hangs_up.jsonl").read_text().splitlines()
     (answered,) = [frame for frame in frames if '"StasisStart"' in frame and '"args":["customer"' in frame]
