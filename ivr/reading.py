@@ -7,6 +7,7 @@ mistakes.
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 SUGGEST_FROM_MAX = 200  # comparing a typo with thousands of names costs more than the hint is worth
@@ -48,8 +49,9 @@ class Reader:
             mistakes.append(f"{path}: must be a table, not {shown(source)}")
 
     def at(self, key: str) -> str:
-        """The path of `key` inside this mapping."""
-        return f"{self.path}.{key}" if self.path else key
+        """The path of `key` inside this mapping; a key that is no name but a novel is cut short."""
+        name = key if len(key) <= _SHOWN_MAX else f"{key[: _SHOWN_MAX - 1]}…"
+        return f"{self.path}.{name}" if self.path else name
 
     def wrong(self, key: str, sentence: str) -> None:
         """Record a mistake at `key`."""
@@ -124,7 +126,7 @@ class Reader:
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) and item for item in items):
             self.wrong(key, f"must be a list of texts, not {shown(value)}")
             return ()
-        for item in sorted({item for item in items if items.count(item) > 1}):
+        for item in sorted(item for item, times in Counter(items).items() if times > 1):
             self.wrong(key, f"{shown(item)} is listed twice")
         return tuple(items)
 

