@@ -11,11 +11,13 @@ Each table of prompts.toml is a prompt id with one text per language. A text in 
 is a table { voice = "en", text = "For English, press nine." }. Studio recordings replace files of the same name.
 """
 
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+import wave
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,8 @@ _VOICES = {
     "zh-TW": ("-v", "cmn-latn-pinyin", "-b", "1", "-s", "195", "-p", "55"),
     "en": ("-v", "en-us", "-b", "1", "-s", "170"),
 }
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_PAD_S = 0.1
 _TRIM = ("silence", "1", "0.01", "0.5%", "reverse")
 
 
@@ -71,6 +75,8 @@ def read_lines(file: Path) -> list[Line]:
                 table.wrong(language, f"no voice speaks {shown(voice)}; there are {', '.join(_VOICES)}")
             elif not isinstance(text, str) or not 0 < len(text) <= TEXT_CHARS_MAX:
                 table.wrong(language, f"must be a text of 1-{TEXT_CHARS_MAX} characters")
+            elif _CONTROL.search(text):
+                table.wrong(language, f"{shown(text)} has control characters, at which the voice stops")
             else:
                 lines.append(Line(language, prompt, voice, text))
     if mistakes:
@@ -90,13 +96,22 @@ def speech_lines(languages: Collection[str]) -> list[Line]:
 
 
 def render(line: Line, target: Path) -> None:
-    """Writes the audio of a line to `target`: silence trimmed to 0.1 s, peaks at -3 dB."""
+    """Writes the audio of a line to `target`: silence trimmed to 0.1 s, peaks at -3 dB.
+
+    Raises PromptsError, also if nothing is heard of the text.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         raw, done = Path(scratch) / "raw.wav", Path(scratch) / "done.wav"
         # The text travels on standard input, so that no text can be taken for an option.
         _run(("espeak-ng", *_VOICES[line.voice], "--stdin", "-w", str(raw)), line.text)
         shape = ("-r", "8000", "-c", "1", "-b", "16")
-        _run(("sox", "-R", str(raw), *shape, str(done), *_TRIM, *_TRIM, "norm", "-3", "pad", "0.1", "0.1"), "")
+        _run(
+            ("sox", "-R", str(raw), *shape, str(done), *_TRIM, *_TRIM, "norm", "-3", "pad", f"{_PAD_S}", f"{_PAD_S}"),
+            "",
+        )
+        with wave.open(str(done)) as audio:
+            if audio.getnframes() <= 2 * _PAD_S * audio.getframerate():
+                raise PromptsError(f"{line.language}/{line.prompt}: nothing is heard of {shown(line.text)}")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(done, target)
         target.chmod(0o644)

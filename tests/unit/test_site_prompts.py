@@ -31,7 +31,9 @@ def test_the_media_of_prompts_are_their_files_in_order() -> None:
 
 def test_mistakes_in_texts_come_all_at_once(tmp_path: Path) -> None:
     file = tmp_path / "prompts.toml"
-    file.write_text('["../x"]\nen = "a"\n[b]\nfr = "b"\nen = ""\n[c]\nen = { voice = "en", txt = "c" }\n')
+    file.write_text(
+        '["../x"]\nen = "a"\n[b]\nfr = "b"\nen = ""\n[c]\nen = { voice = "en", txt = "c" }\n[d]\nen = "a\\u0000b"\n'
+    )
     with pytest.raises(PromptsError) as refusal:
         read_lines(file)
     assert str(refusal.value).splitlines() == [
@@ -41,6 +43,7 @@ def test_mistakes_in_texts_come_all_at_once(tmp_path: Path) -> None:
         "prompts.c.en.text: is missing",
         "prompts.c.en.txt: unknown key; did you mean 'text'?",
         "prompts.c.en: must be a text of 1-500 characters",
+        "prompts.d.en: 'a\\x00b' has control characters, at which the voice stops",
     ]
 
 
