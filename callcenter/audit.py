@@ -8,13 +8,14 @@ I10 what the database says of contacts (the projections) is what their events ad
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from callcenter.asterisk.cel import FALLBACK_CONTEXTS, CelFile, Witnessed
+from callcenter.asterisk.cel import FALLBACK_CONTEXTS, Witnessed, parsed
+from callcenter.asterisk.cel_files import files_of, forwards, warn
 from callcenter.config.calling import EXPIRES_S_MAX
 from callcenter.contact.events import CallbackPromised, ContactEnded
 from callcenter.db import evidence
@@ -215,13 +216,20 @@ def _let_go(report: Report, linked_id: str, account: Sequence[Witnessed], known:
             report.find("I2", linked_id, f"caller {channel_id!r} came to us and is no contact")
 
 
-def witnessed_in(path: Path, from_at: float, to_at: float) -> list[Witnessed] | None:
-    """What the CEL file at `path` and its predecessors say of the span and the day around it; None without a file."""
-    file, found = CelFile(path), list[Witnessed]()
-    if not any(path.parent.glob(f"{path.name}*")):
+def witnessed_in(
+    path: Path, from_at: float, to_at: float, damaged: Callable[[str], None] = warn
+) -> list[Witnessed] | None:
+    """What the CEL file at `path` and its predecessors say of the span and the day around it; None without a file.
+
+    `damaged` is told of each file that can't be read to its end; what can be read of it counts.
+    """
+    since, until = from_at - CHANNELS_AROUND_S, to_at + CHANNELS_AROUND_S
+    if not files_of(path):
         return None
-    while some := file.read():
-        found += [one for one in some if from_at - CHANNELS_AROUND_S <= one.at < to_at + CHANNELS_AROUND_S]
+    found: list[Witnessed] = []
+    for each in files_of(path, since):
+        for block in forwards(each, damaged):
+            found += [one for one in parsed(block) if since <= one.at < until]
     return found
 
 

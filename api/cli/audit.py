@@ -60,7 +60,9 @@ async def _witness(report: Report, path: Path | None) -> list[Witnessed] | None:
     if path is None:
         report.find("I2", "CEL", "Asterisk's account is not where ours would be; name the file with --cel")
         return None
-    found = await asyncio.to_thread(witnessed_in, path, report.from_at, report.to_at)
+    damaged: list[str] = []
+    found = await asyncio.to_thread(witnessed_in, path, report.from_at, report.to_at, damaged.append)
+    report.notes += [f"I2 is proved in part only, Asterisk's account has a gap: {why}" for why in damaged]
     if found is None:
         report.find("I2", str(path), "there is no such file, so Asterisk could not be asked")
     return found

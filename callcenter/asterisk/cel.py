@@ -1,28 +1,21 @@
 """Asterisk's own account of every channel, the CEL file: the witness of what happened while nobody of ours looked.
 
 `asterisk-config/templates/cel_custom.conf` says which columns there are and cel.conf which events: never a digit.
-The file is read as it grows, and across its rotation: a file that was renamed is read to its end before the next one.
+Which files that account is in, callcenter/asterisk/cel_files.py knows.
 """
 
 import csv
 import io
-import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 COLUMNS: Final = 12
-READ_BYTES_MAX: Final = 8 << 20  # at a time, so that a long absence does not fill the memory
-LINE_BYTES_MAX: Final = 64 << 10  # a longer one is none of Asterisk's
 FALLBACK_CONTEXTS: Final = frozenset({"fallback", "emergency", "message"})
 """Where our dialplan cares for callers by itself."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,91 +40,11 @@ class Witnessed:
     extra: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """How far the witness was heard: the file by its inode, and the bytes of it that were read."""
-
-    inode: int
-    offset: int
-
-
-class CelFile:
-    """The file at `path`, its rotated predecessors beside it. `misread` counts lines that made no sense."""
-
-    def __init__(self, path: Path, cursor: Cursor | None = None) -> None:
-        self.path = path
-        self.cursor = cursor
-        self.misread = 0
-
-    def read(self) -> list[Witnessed]:
-        """What was written since the last time, in order, READ_BYTES_MAX at most; empty if there is nothing or no file.
-
-        A line that is still being written is left for the next time. Without a cursor it begins with the oldest file.
-        """
-        while True:
-            found, whole = self._read_some()
-            if found or whole:
-                return found
-
-    def _read_some(self) -> tuple[list[Witnessed], bool]:
-        """Events, and whether there is nothing more to read now."""
-        files = files_of(self.path)
-        if not files:
-            return [], True
-        n = self._place(files)
-        offset = self.cursor.offset if self.cursor is not None and files[n][1] == self.cursor.inode else 0
-        path, inode = files[n]
-        try:
-            with path.open("rb") as handle:
-                if offset > os.fstat(handle.fileno()).st_size:
-                    offset = 0  # it was emptied in place
-                handle.seek(offset)
-                content = handle.read(READ_BYTES_MAX)
-        except OSError as error:
-            log.warning("the CEL file can't be read", extra={"path": str(path), "error": str(error)})
-            return [], True
-        end = content.rfind(b"\n") + 1
-        last = n == len(files) - 1
-        if end == 0 and (not last or len(content) > LINE_BYTES_MAX):
-            end = len(content)  # the torn end of a file that is finished, or a line that never ends
-        self.cursor = Cursor(inode, offset + end)
-        if end == 0 and not last:
-            self.cursor = Cursor(files[n + 1][1], 0)
-        return list(parsed(content[:end], self._misread)), end == 0 and last
-
-    def _misread(self) -> None:
-        self.misread += 1
-
-    def _place(self, files: Sequence[tuple[Path, int]]) -> int:
-        """Which of the files comes next: the one of the cursor, or the first after it is gone."""
-        if self.cursor is None:
-            return 0
-        inodes = [inode for _, inode in files]
-        return inodes.index(self.cursor.inode) if self.cursor.inode in inodes else 0
-
-
-def files_of(path: Path) -> list[tuple[Path, int]]:
-    """The file and its predecessors (`cel.csv.1`, `cel.csv-20261121`), oldest first, with their inodes."""
-    found = []
-    for each in path.parent.glob(f"{path.name}*") if path.parent.is_dir() else ():
-        if each.suffix in {".gz", ".xz", ".bz2"}:
-            continue
-        try:
-            facts = each.stat()
-        except OSError:
-            continue  # rotated away this very moment
-        found.append((each == path, facts.st_mtime_ns, each, facts.st_ino))
-    return [(each, inode) for _, _, each, inode in sorted(found)]
-
-
-def parsed(content: bytes, misread: Callable[[], None] = lambda: None) -> Iterator[Witnessed]:
-    """The events of some whole lines; `misread` is told of each that makes no sense."""
+def parsed(content: bytes) -> Iterator[Witnessed]:
+    """The events of some whole lines; what makes no sense is passed over."""
     text = content.decode("utf-8", "replace").replace("\0", "\ufffd")
     for row in csv.reader(io.StringIO(text, newline="\n")):
-        witnessed = _witnessed(row)
-        if witnessed is None:
-            misread()
-        else:
+        if (witnessed := _witnessed(row)) is not None:
             yield witnessed
 
 

@@ -13,17 +13,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from callcenter.asterisk.cel import FALLBACK_CONTEXTS, Witnessed, files_of, parsed
+from callcenter.asterisk.cel import FALLBACK_CONTEXTS, Witnessed, parsed
+from callcenter.asterisk.cel_files import backwards, files_of
 from callcenter.ports import ChannelEnded
 
 log = logging.getLogger(__name__)
 
 MARGIN_S: Final = 10.0
 """Lines are looked for from so long before the time asked for: they are not strictly in order, nor are clocks alike."""
-BLOCK_BYTES: Final = 1 << 20
 READ_BYTES_MAX: Final = 256 << 20
 """Some hours of 500 calls at a time; what lies further back is not looked for."""
 LATE_S: Final = 0.3
@@ -137,25 +138,15 @@ def _at(line: bytes) -> float:
 def _blocks(path: Path, since: float) -> Iterator[bytes]:
     """Whole lines from the end of the account backwards, in blocks, until one begins before `since`."""
     read = 0
-    for each, _ in reversed(files_of(path)):
-        for block in _backwards(each):
+    for each in reversed(files_of(path, since)):
+        for block in backwards(each, partial(_reaches, since)):
             yield block
             read += len(block)
             if read >= READ_BYTES_MAX or 0.0 < _at(block[: block.find(b"\n")]) < since:
                 return
 
 
-def _backwards(path: Path) -> Iterator[bytes]:
-    """The whole lines of a file in blocks, the last block first; a line without its end is left out."""
-    try:
-        with path.open("rb") as file:
-            to, tail = file.seek(0, os.SEEK_END), b""
-            while to > 0:
-                begin = max(0, to - BLOCK_BYTES)
-                file.seek(begin)
-                content = file.read(to - begin) + tail
-                first = 0 if begin == 0 else content.find(b"\n") + 1
-                tail, to = content[:first], begin
-                yield content[first : content.rfind(b"\n") + 1]
-    except OSError as error:
-        log.warning("the CEL file can't be read", extra={"path": str(path), "error": str(error)})
+def _reaches(since: float, block: bytes) -> bool:
+    """Whether a block may have lines from then on: its last line that makes sense is not older."""
+    at = next((at for line in reversed(block.splitlines()) if (at := _at(line))), since)
+    return at >= since

@@ -1,10 +1,13 @@
 """The witness: how channels ended that nobody of ours heard end, read from the end of Asterisk's account."""
 
 import asyncio
+import bz2
 import csv
+import gzip
 import io
-import itertools
 import json
+import lzma
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcenter.asterisk import witness
-from callcenter.asterisk.cel import CelFile
+from callcenter.asterisk import cel_files, witness
+from callcenter.asterisk.cel import parsed
+from callcenter.asterisk.cel_files import files_of
 from callcenter.asterisk.witness import Witness
 from callcenter.ports import ChannelEnded
 
@@ -136,30 +140,43 @@ def test_an_account_that_is_written_a_moment_late_is_waited_for(
     assert asyncio.run(ask()) == {CALLER: ChannelEnded(AT + 5.0, "caller", 16)}
 
 
+PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
+
+
 @settings(deadline=None)  # the files of a busy machine
 @given(
     st.lists(st.integers(0, 2), max_size=40),
-    st.sets(st.integers(0, 40), max_size=3),
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(sorted(PACKERS))), max_size=3, unique_by=lambda cut: cut[0]),
     st.integers(1, 700),
     st.integers(0, 60),
 )
-def test_read_backwards_it_says_what_it_says_forwards_whatever_was_rotated_and_torn(
-    shape: list[int], cuts: set[int], block: int, torn: int
+def test_backwards_and_forwards_it_says_the_same_whatever_was_rotated_compressed_and_torn(
+    shape: list[int], cuts: list[tuple[int, str]], block: int, torn: int
 ) -> None:
     lines = [left(AT + n, f"c{n}")[kind % 2] if kind else b'"nonsense"\n' for n, kind in enumerate(shape)]
+    ends = [*sorted(cut for cut in cuts if 0 < cut[0] < len(lines)), (len(lines), "")]
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(witness, "BLOCK_BYTES", block)
-        path, files = Path(folder) / "cel.csv", sorted({0, *(cut for cut in cuts if cut < len(lines)), len(lines)})
-        for n, (begin, end) in enumerate(itertools.pairwise(files)):
-            last = end == len(lines)
-            part = b"".join(lines[begin:end]) + (left(AT)[1][:torn] if last else b"")
-            (path if last else path.with_name(f"cel.csv-{n}")).write_bytes(part)
-        forwards, file = [], CelFile(path)
-        while some := file.read():
-            forwards += [one.channel_id for one in some]
+        patch.setattr(cel_files, "BLOCK_BYTES", block)
+        path, begin = Path(folder) / "cel.csv", 0
+        for n, (end, packed) in enumerate(ends):
+            part = b"".join(lines[begin:end])
+            if end == len(lines):
+                path.write_bytes(part + left(AT)[1][:torn])
+            else:
+                path.with_name(f"cel.csv-{n}{packed}").write_bytes(PACKERS[packed](part))
+            begin = end
+        forwards = [
+            one.channel_id for file in files_of(path) for some in cel_files.forwards(file) for one in parsed(some)
+        ]
         backwards = [each.splitlines() for each in witness._blocks(path, 0.0)]
     told = [witness._channel(each) for part in reversed(backwards) for each in part]
     assert [channel_id for channel_id in told if channel_id] == forwards
+    assert forwards == [f"c{n}" for n, kind in enumerate(shape) if kind]
 
 
 def test_a_real_call_that_an_agent_ended_while_nobody_heard() -> None:
