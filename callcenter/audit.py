@@ -92,6 +92,9 @@ async def audit_events(
             report.find("I1", stream, f"event {seq} could not take its place: {reason}")
         for stream, due, held in await evidence.floor_gaps(connection, node, report.from_at, report.to_at):
             report.find("I1", stream, f"{due - held} of {due} events are missing")
+        for gap in await evidence.gaps(connection, node, report.from_at, report.to_at):
+            lost = "are not in the database, and the journal had forgotten them when it was set back"
+            report.find("I1", "journal", f"{gap} {lost}")
         if cel is None:
             report.notes.append("I2 is not proved: there is no CEL file")
         else:

@@ -1,6 +1,7 @@
 """audit events: whether anything was lost, doubled or added up wrong; every finding, and an exit code for programs."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from callcenter.audit import RESULT, Report, audit_events, keep, told, witnessed
 from callcenter.clock import AnchoredClock
 from callcenter.config.settings import Settings
 from callcenter.db.evidence import JournalEvidence, journal_evidence
+from callcenter.db.journal_status import status_of
 from callcenter.errors import JournalError
 
 SPAN = timedelta(days=1)
@@ -49,6 +51,11 @@ async def events(
     except JournalError as error:
         journal = JournalEvidence([], frozenset(), 0)  # then nobody serves what is open
         report.find("I1", str(journal_path(settings)), str(error))
+    with suppress(JournalError):  # told above
+        if (forgotten := (await asyncio.to_thread(status_of, journal_path(settings))).forgotten) is not None:
+            report.notes.append(
+                f"the journal had no room and forgot {forgotten}: these can't be compared or sent again"
+            )
     async with reached(settings) as url:
         await audit_events(url, settings.node, report, journal, witness)
     keep(report, journal_path(settings).with_name(RESULT))

@@ -63,7 +63,8 @@ def examine() -> list[Finding]:
             Finding("settings", ok=False, detail=mistake, fix="set the variable right, or unset it")
             for mistake in error.mistakes
         ]
-    looks: tuple[Look, ...] = (_asterisk, _sipp, _ports, _disk, _database, _site, _secrets, _clock, _witness, _audit)
+    looks: tuple[Look, ...] = (_asterisk, _sipp, _ports, _disk, _database, _site, _secrets, _clock)
+    looks += (_witness, _journal, _audit)
     for look in looks:
         findings += look(settings)
     return findings
@@ -227,6 +228,28 @@ def _witness(settings: Settings) -> Sequence[Finding]:
     silent = Witness(path, time.time).silent
     fix = "asterisk-config/existing/README.md says what to set in cel.conf and cel_custom.conf"
     return (Finding("witness", ok=not silent, detail=silent or str(path), fix=fix, required=False),)
+
+
+def _journal(settings: Settings) -> Sequence[Finding]:
+    from callcenter.clock import AnchoredClock  # noqa: PLC0415 - heavy, see main.py
+    from callcenter.db.journal_file import KEPT_S  # noqa: PLC0415
+    from callcenter.db.journal_status import Room, status_of  # noqa: PLC0415
+    from callcenter.errors import JournalError  # noqa: PLC0415
+
+    try:
+        status = status_of(settings.var / settings.instance / "journal.sqlite")
+    except JournalError as error:
+        return (Finding("journal", ok=True, detail=str(error), required=False),)
+    forgotten = (
+        status.forgotten if status.forgotten and status.forgotten.to_at > AnchoredClock().now() - KEPT_S else None
+    )
+    detail = f"room on its disk: {status.room.value}"
+    if forgotten is not None:
+        detail += f"; {forgotten} were forgotten early and can't be sent again after a restore"
+    fix = "make room on the journal's disk, and back the database up now: docs/journal.md, Room on the disk"
+    return (
+        Finding("journal", ok=status.room is Room.PLENTY and forgotten is None, detail=detail, fix=fix, required=False),
+    )
 
 
 def _audit(settings: Settings) -> Sequence[Finding]:

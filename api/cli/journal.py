@@ -36,6 +36,7 @@ def _rows(found: Status) -> list[tuple[str, str]]:
         ("events held", f"{found.held:,}, since {_shown(found.held_since)}"),
         ("of them unsent", f"{found.unsent:,}, since {_shown(found.unsent_since)}"),
         ("kept, to send again", f"{max(0, found.held - found.unsent):,}"),
+        ("forgotten early", f"{found.forgotten}: can't be sent again" if found.forgotten else "nothing"),
         ("takes", f"{found.bytes / 1e6:,.1f} MB; {found.free_bytes / 1e9:,.1f} GB of the disk are free"),
         ("room", found.room.value),
     ]

@@ -17,6 +17,7 @@ from callcenter.contact.events import Body, ContactEnded, ContactStarted
 from callcenter.db.copying import Connection
 from callcenter.db.engine import connect, reaching
 from callcenter.db.event_rows import CONTACT
+from callcenter.db.forgotten import Forgotten
 from callcenter.db.journal_reads import EVENTS_AFTER
 from callcenter.db.journal_status import reading
 from callcenter.db.migrate import day_of
@@ -41,6 +42,10 @@ WHERE node = $1 AND (stream, journal) IN (
     SELECT DISTINCT stream, journal FROM floor_event WHERE node = $1 AND at >= $2 AND at < $3
 )
 GROUP BY stream, journal HAVING max(seq) - min(seq) + 1 <> count(*) ORDER BY stream, journal
+"""
+GAPS = """
+SELECT data->>'events' AS events, data->>'from_at' AS from_at, data->>'to_at' AS to_at FROM floor_event
+WHERE node = $1 AND stream = 'journal' AND type = 'journal.gap' ORDER BY position
 """
 NOT_HELD = """
 SELECT incoming.position
@@ -183,6 +188,15 @@ async def floor_gaps(connection: Connection, node: str, from_at: float, to_at: f
     """Streams beside the contacts' that lack events: the stream, how many it should have, how many it has."""
     rows = await connection.fetch(FLOOR_GAPS, node, *_instants(from_at, to_at))
     return [(row["stream"], row["last"] - row["first"] + 1, row["held"]) for row in rows]
+
+
+async def gaps(connection: Connection, node: str, from_at: float, to_at: float) -> list[Forgotten]:
+    """What the database lacks for good, as its writer found when it had been set back; those that touch the span."""
+    found = [
+        Forgotten(int(row["events"]), float(row["from_at"]), float(row["to_at"]))
+        for row in await connection.fetch(GAPS, node)
+    ]
+    return [gap for gap in found if gap.from_at < to_at and gap.to_at >= from_at]
 
 
 def _instants(*ats: float) -> tuple[datetime, ...]:

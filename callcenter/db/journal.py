@@ -75,6 +75,7 @@ class SqliteJournal:
         self.path = path
         self.node = node
         self.refused = 0
+        self._forgotten_told = 0
         self._clock_start = clock_start
         self._on_committed = on_committed
         self._on_failure = on_failure
@@ -172,6 +173,10 @@ class SqliteJournal:
     async def last_seqs(self, prefix: str) -> dict[str, int]:
         """The highest seq of every stream named `prefix`…; of pruned streams too, unless they are contacts."""
         return await self._ask(lambda: self.file.last_seqs(prefix))
+
+    async def oldest(self) -> tuple[int, float] | None:
+        """Position and instant of the oldest event that is still held; None if none is."""
+        return await self._ask(self.file.oldest)
 
     @property
     def file(self) -> JournalFile:
@@ -272,6 +277,11 @@ class SqliteJournal:
             level = logging.INFO if status.room is Room.PLENTY else logging.ERROR
             extra = {"room": status.room.value, "free_bytes": status.free_bytes, "held_bytes": status.bytes}
             log.log(level, "room for the journal changed", extra=extra)
+
+        if status.forgotten is not None and status.forgotten.events >= 2 * self._forgotten_told:
+            self._forgotten_told = status.forgotten.events  # told at each doubling, not at every look
+            extra = {"forgotten": str(status.forgotten)}
+            log.error("no room: sent events are forgotten early, and can't be sent again after a restore", extra=extra)
 
     def _thread_probe(self) -> None:
         for state in (bytes(PROBE_BYTES), None):

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from callcenter.db import journal_reads
-from callcenter.db.journal_status import Room, Status, look
+from callcenter.db.forgotten import Forgotten, together
+from callcenter.db.journal_status import OLDEST, Room, Status, look
 from callcenter.db.quarantine import (
     Flawed,
     Quarantined,
@@ -54,6 +55,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROW
 PRUNABLE = """
 SELECT max(position) FROM (SELECT position, at FROM event ORDER BY position LIMIT ?) WHERE at < ?
 """
+YOUNG = "SELECT count(*), min(at), max(at) FROM event WHERE position <= ? AND at >= ?"
 REMEMBER_SEQS = """
 INSERT INTO last_seq
 SELECT stream, max(seq) FROM event WHERE position <= ? AND stream NOT LIKE 'contact/%' GROUP BY stream
@@ -68,7 +70,7 @@ class JournalFile:
 
     `births` are the positions at which this journal began, again after each damage. `quarantined` says what became of
     a damaged file that was found here. `drained` may be set from any thread; it is saved with the next commit, for
-    losing it costs only a replay.
+    losing it costs only a replay. `forgotten` is what was forgotten before its time.
     """
 
     def __init__(self, path: Path, node: str, clock_start: float) -> None:
@@ -77,6 +79,7 @@ class JournalFile:
         self.quarantined: Quarantined | None = None
         self._node = node
         self._pruned_at = 0.0
+        self._newest_at = clock_start
         self.room = Room.PLENTY
         try:
             self._lock = locked(path)
@@ -141,7 +144,7 @@ class JournalFile:
                 raise Flawed("there is nothing in it")
             self._create(clock_start)
         facts = self._facts()
-        self.births = facts.births
+        self.births, self.forgotten = facts.births, facts.forgotten
         self.drained = self._drained_saved = facts.drained
         flaw = flaw_of(self._db, self._unsent())
         if flaw is not None:
@@ -165,6 +168,7 @@ class JournalFile:
         for statement in SCHEMA.split(";"):
             self._db.execute(statement)
         self.epoch, self.drained, self.births = 0, int(clock_start) << 20, (int(clock_start) << 20,)
+        self.forgotten = None
         self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (SCHEMA_VERSION,))
         self._save_facts()
         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -221,8 +225,11 @@ class JournalFile:
         return Facts(meta["node"], int(meta["epoch"]), int(meta["drained"]), (int(meta["born"]),))
 
     def _save_facts(self) -> None:
-        facts = Facts(self._node, self.epoch, self.drained, self.births)
+        facts = self._known_facts()
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (FACTS, sealed(msgspec.json.encode(facts))))
+
+    def _known_facts(self) -> Facts:
+        return Facts(self._node, self.epoch, self.drained, self.births, self.forgotten)
 
     def journal_of(self, position: int) -> int:
         """Where the journal began that gave this position out; with the stream's seq it is an event's identity."""
@@ -237,20 +244,21 @@ class JournalFile:
                 clean = _clean(entry)
                 stored.append(Stored(self.position + len(stored) + 1, clean, content_hash(clean), self.epoch))
             states.update((change.stream, change.state) for change in item.states)
-        drained = self.drained
+        drained, forgotten = self.drained, self.forgotten
+        now = self._newest_at = max(self._newest_at, *(event.entry.at for event in stored), 0.0)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._insert(stored)
             self._save_states(states)
-            if drained != self._drained_saved:
-                self._save_facts()
-            now = stored[-1].entry.at if stored else self._pruned_at
             if self.room is not Room.PLENTY:
                 self._prune(math.inf, drained)  # without room on the disk nothing is too young to go
             elif now - self._pruned_at > PRUNE_EVERY_S and self._prune(now - KEPT_S, drained) < PRUNE_EVENTS_MAX:
                 self._pruned_at = now
+            if drained != self._drained_saved or forgotten != self.forgotten:
+                self._save_facts()
             self._db.execute("COMMIT")
         except BaseException:
+            self.forgotten = forgotten
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
@@ -288,12 +296,16 @@ class JournalFile:
     def look(self) -> Status:
         """See how things are, and give pages that are not needed any more back to the disk."""
         self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
-        facts = Facts(self._node, self.epoch, self.drained, self.births)
-        status = look(self._db, self.path, facts, self.position)
+        status = look(self._db, self.path, self._known_facts(), self.position)
         self.room = status.room
         if self.room is not Room.PLENTY:
             self.write([])  # nobody may come and write, and yet there is something to forget
-        return replace(status, service_pid=os.getpid())
+        return replace(status, forgotten=self.forgotten, service_pid=os.getpid())
+
+    def oldest(self) -> tuple[int, float] | None:
+        """Position and instant of the oldest event that is still held."""
+        found: tuple[int, float] | None = self._db.execute(OLDEST, (0,)).fetchone()
+        return found
 
     def close(self) -> None:
         """Save the drained mark if the disk lets us, and let go of the file."""
@@ -322,10 +334,14 @@ class JournalFile:
     def _prune(self, before: float, drained: int) -> int:
         """Forget the oldest events, drained and from before the instant, PRUNE_EVENTS_MAX at most, so that it is short.
 
-        The seqs of agents and other long-lived streams are remembered, for they go on counting. Returns how many.
+        What is younger than KEPT_S adds to `forgotten`. The seqs of agents and other long-lived streams are remembered,
+        for they go on counting. Returns how many.
         """
         (old,) = self._db.execute(PRUNABLE, (PRUNE_EVENTS_MAX, before)).fetchone()
         until = min(old or 0, drained)
+        young_at = self._newest_at - KEPT_S
+        young = self._db.execute(YOUNG, (until, young_at)).fetchone()
+        self.forgotten = together(self.forgotten, Forgotten(*young) if young[0] else None, young_at)
         self._db.execute(REMEMBER_SEQS, (until,))
         return self._db.execute("DELETE FROM event WHERE position <= ?", (until,)).rowcount
 

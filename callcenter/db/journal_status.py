@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from callcenter.db.forgotten import Forgotten
 from callcenter.db.quarantine import keep_log, locked
 from callcenter.db.salvage import FACTS, Facts, unsealed
 from callcenter.errors import JournalError
@@ -36,7 +37,8 @@ class Room(StrEnum):
 class Status:
     """A journal at an instant. `held_since` and `unsent_since` are instants of the oldest event of that kind.
 
-    `bytes` is what all of it takes. What is held and not unsent is kept, to be sent again after a restore.
+    `bytes` is what all of it takes. What is held and not unsent is kept, to be sent again after a restore; what was
+    `forgotten` before its time, for want of room, can't be.
     """
 
     path: str
@@ -52,6 +54,7 @@ class Status:
     free_bytes: int
     room: Room
     service_pid: int | None = None
+    forgotten: Forgotten | None = None
 
 
 def look(database: sqlite3.Connection, path: Path, facts: Facts, position: int) -> Status:
@@ -75,6 +78,7 @@ def look(database: sqlite3.Connection, path: Path, facts: Facts, position: int) 
         bytes=used,
         free_bytes=free,
         room=room_for(used, free),
+        forgotten=facts.forgotten,
     )
 
 

@@ -9,6 +9,7 @@ from callcenter.clock import AnchoredClock
 from callcenter.db.copying import Connection
 from callcenter.db.engine import connect, reaching
 from callcenter.db.journal import SqliteJournal
+from callcenter.db.journal_status import status_of
 from callcenter.db.writer import APPLICATION, Writer
 from callcenter.entropy import Entropy
 from callcenter.errors import DatabaseError
@@ -56,7 +57,8 @@ async def resend(url: str, node: str, since: float | None, journal: Path) -> Res
             if until is None:
                 raise DatabaseError(f"the database knows nothing of node {node!r}; the service sends it everything")
             before = await connection.fetchrow(HELD, node)
-            served = await _set_back(connection, node, since)
+            kept = await asyncio.to_thread(status_of, journal)
+            served = await _set_back(connection, node, since, kept.position - kept.held)
             if served:
                 await _until_sent(connection, node, until)
             else:
@@ -67,11 +69,14 @@ async def resend(url: str, node: str, since: float | None, journal: Path) -> Res
     return Resent(after["rows"] - before["rows"], after["aside"] - before["aside"])
 
 
-async def _set_back(connection: Connection, node: str, since: float | None) -> bool:
-    """Make the database say that it has less than it has; whether there was a writer who will notice."""
-    position = 0
+async def _set_back(connection: Connection, node: str, since: float | None, forgotten: int) -> bool:
+    """Make the database say that it has less than it has; whether there was a writer who will notice.
+
+    What the journal does not hold any more, up to the position `forgotten`, is not asked for: it would seem to be lost.
+    """
+    position = forgotten
     if since is not None:
-        position = await connection.fetchval(BEFORE, node, datetime.fromtimestamp(since, UTC))
+        position = max(position, await connection.fetchval(BEFORE, node, datetime.fromtimestamp(since, UTC)))
     async with connection.transaction():
         # The writer can't move its mark forward again behind our back: it waits for this row until it is gone.
         await connection.execute("SELECT 1 FROM cell WHERE node = $1 FOR UPDATE", node)

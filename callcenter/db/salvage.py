@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from callcenter.db.forgotten import Forgotten
 from callcenter.db.stored import Stored, proves_itself
 from callcenter.ports import Entry
 
@@ -35,12 +36,16 @@ Value = int | float | str | bytes | None
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a journal file says about itself; `births` are the positions at which its journals began, ascending."""
+    """What a journal file says about itself; `births` are the positions at which its journals began, ascending.
+
+    `forgotten` is what it had to forget before its time.
+    """
 
     node: str
     epoch: int
     drained: int
     births: tuple[int, ...]
+    forgotten: Forgotten | None = None
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from callcenter.db import batch as batches
 from callcenter.db.copying import Connection
 from callcenter.db.engine import FAULTS, connect, reason, unless_cancelled
 from callcenter.db.event_rows import Owner, contact_of, is_of_contact
+from callcenter.db.forgotten import Forgotten
+from callcenter.db.gap import gap_after
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.journal_file import JOURNAL_STREAM
 from callcenter.db.migrate import day_of, ensure_month, month_of, near
@@ -106,6 +108,7 @@ class Writer:
         self._written = self._replayed = self._conflicts = self._misread = 0
         self._away_since: float | None = clock.now()
         self._why = "not connected yet"
+        self._gap_told: Forgotten | None = None
 
     def wake(self) -> None:
         """There is something to write."""
@@ -214,6 +217,7 @@ class Writer:
             raise Fenced(owner.node)
         if held < file.drained > file.births[0]:
             log.warning("the database is behind; sending again", extra={"from": held, "drained": file.drained})
+            await self._tell_gap(connection, held)
         if 0 < held < file.births[0]:
             await self._tell_lost(held, file.births[0])
         self._position = min(held, file.drained)
@@ -227,11 +231,23 @@ class Writer:
     async def _tell_lost(self, held: int, born: int) -> None:
         """The database has events of this node from before the journal began: the journal before it is gone."""
         log.error("the journal is new, what the old one had not sent is lost", extra={"held": held, "born": born})
-        seqs = await self._journal.last_seqs(JOURNAL_STREAM)
-        if JOURNAL_STREAM not in seqs and self._journal.healthy:
-            data = msgspec.json.encode({"held": held, "born": born})
-            told = Entry(JOURNAL_STREAM, 1, self._clock.now(), "journal.lost", 1, data, "", "new journal")
-            self._journal.append(Append((told,)))
+        if JOURNAL_STREAM not in await self._journal.last_seqs(JOURNAL_STREAM):
+            await self._tell("journal.lost", {"held": held, "born": born}, "new journal")
+
+    async def _tell_gap(self, connection: Connection, held: int) -> None:
+        """The database was set back: what it lacks and the journal does not hold any more is told of, once."""
+        gap = await gap_after(connection, self._journal, held, self._clock.now())
+        if gap is not None and gap != self._gap_told:
+            self._gap_told = gap
+            log.error("the database lacks events that can't be sent again", extra={"gap": str(gap)})
+            await self._tell("journal.gap", msgspec.to_builtins(gap), "database set back")
+
+    async def _tell(self, kind: str, what: dict[str, object], cause: str) -> None:
+        """What happened to the journal is itself an event."""
+        if self._journal.healthy:
+            seq = (await self._journal.last_seqs(JOURNAL_STREAM)).get(JOURNAL_STREAM, 0) + 1
+            data = msgspec.json.encode(what)
+            self._journal.append(Append((Entry(JOURNAL_STREAM, seq, self._clock.now(), kind, 1, data, "", cause),)))
 
     async def _rest(self, connection: Connection, *, idle: bool) -> None:
         if not idle:

@@ -5,10 +5,14 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from callcenter.audit import Report, audit_events
 from callcenter.clock import AnchoredClock
 from callcenter.db import journal_file
+from callcenter.db.evidence import journal_evidence
+from callcenter.db.forgotten import Forgotten
 from callcenter.db.journal import SqliteJournal
 from callcenter.db.journal_status import status_of
 from callcenter.db.resend import resend
@@ -148,3 +152,55 @@ async def test_the_status_is_told_beside_the_service_and_without_it(
     assert without.service_pid is None
     assert (without.held, without.unsent, without.epoch) == (beside.held, 0, beside.epoch)
     assert journal_file.KEPT_S == 48 * 3600.0
+
+
+async def test_a_database_set_back_to_before_what_the_journal_had_to_forget_is_told_of_with_number_and_instants(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with service(tmp_path / "j", url) as (journal, writer):
+        await filled(journal, writer)
+        middle = journal.position - 7 * 23
+    # A backup from the tenth contact on, and a journal that had room for the last seven only.
+    monkeypatch.setattr("callcenter.db.journal_status.FREE_LOW_BYTES", 1 << 62)
+    async with service(tmp_path / "j", url) as (journal, writer):
+        journal.file.drained = middle
+        await journal._ask(journal.file.look)
+    monkeypatch.undo()
+    backup = (int(AT) << 20) + 10 * 23
+    await fetch(url, "DELETE FROM contact_event WHERE position > $1", backup)
+    await fetch(url, "DELETE FROM floor_event WHERE position > $1", backup)
+    await fetch(url, "UPDATE cell SET position = $1", backup)
+    async with service(tmp_path / "j", url) as (journal, writer):
+        assert await writer.until(journal.position, 20.0)
+        gap = await told_gap(url)
+    # The neighbours of what is lost: the end of the tenth contact, and the beginning of the first one that is kept.
+    assert (gap.events, gap.from_at, gap.to_at) == (13 * 23, AT + 23.0, AT + 79.0)
+    assert any("can't be sent again" in record.message and str(gap) in str(vars(record)) for record in caplog.records)
+    report = Report(AT - 1.0, AT + 1000.0, AT + 2000.0)
+    await audit_events(url, "n1", report, journal_evidence(tmp_path / "j"), None)
+    assert [finding.detail for finding in report.findings if str(gap) in finding.detail]
+
+
+async def test_to_send_again_what_is_kept_after_some_was_forgotten_tells_of_no_gap(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service(tmp_path / "j", url) as (journal, writer):
+        await filled(journal, writer)
+        monkeypatch.setattr("callcenter.db.journal_status.FREE_LOW_BYTES", 1 << 62)
+        await journal._ask(journal.file.look)
+        assert journal.file.forgotten is not None
+    for since in (None, AT):
+        assert (await resend(url, "n1", since, tmp_path / "j")).mended == 0
+    assert await fetch(url, "SELECT 1 FROM floor_event WHERE type = 'journal.gap'") == []
+
+
+async def told_gap(url: str) -> Forgotten:
+    """The one gap that the database was told of."""
+    gaps = "SELECT data FROM floor_event WHERE type = 'journal.gap'"
+
+    async def told() -> bool:
+        return bool(await fetch(url, gaps))
+
+    await until(told)
+    (row,) = await fetch(url, gaps)
+    return msgspec.json.decode(row["data"], type=Forgotten)

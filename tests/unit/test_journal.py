@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from api.cli.journal import _rows
 from callcenter.db import journal as journal_module
 from callcenter.db import journal_file, journal_status
+from callcenter.db.forgotten import Forgotten, together
 from callcenter.db.journal import SqliteJournal, _Call
 from callcenter.db.journal_file import KEPT_S, JournalFile
-from callcenter.db.journal_status import Room
+from callcenter.db.journal_status import Room, status_of
 from callcenter.db.stored import content_hash
 from callcenter.errors import JournalError
 from callcenter.ports import Append, Entry, StateChange
@@ -326,3 +328,33 @@ async def test_a_journal_that_holds_too_much_is_short_of_room_however_large_the_
         await ours.journal.mark_drained(ours.journal.position)
         await ours.append(event("contact/a", 3))
         await until(lambda: ours.journal.accepting)  # what is forgotten gives its room back
+
+
+async def test_what_is_forgotten_before_its_time_is_told_with_number_and_instants_also_by_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(journal_module, "LOOK_EVERY_S", 0.05)
+    free, kept_s = shutil.disk_usage(tmp_path).free, journal_file.KEPT_S
+    async with watched(tmp_path / "j") as ours:
+        await ours.append(*(event("contact/old", seq, AT - kept_s - 1.0) for seq in range(1, 31)))
+        await ours.append(*(event("contact/a", seq, AT + seq) for seq in range(1, 101)))
+        await ours.journal.mark_drained(ours.journal.position - 40)
+        assert ours.journal.file.forgotten is None
+        monkeypatch.setattr(journal_status, "FREE_LOW_BYTES", 4 * free)
+        told = Forgotten(60, AT + 1.0, AT + 60.0)  # the 30 old ones would be gone in any case
+        await until(lambda: ours.journal.file.forgotten == told)
+        await until(lambda: any("forgotten early" in record.message for record in caplog.records))
+        await ours.journal.mark_drained(ours.journal.position - 30)
+        await until(lambda: ours.journal.file.forgotten == Forgotten(70, AT + 1.0, AT + 70.0))
+    assert status_of(tmp_path / "j").forgotten == Forgotten(70, AT + 1.0, AT + 70.0)
+    assert "70 events from" in dict(_rows(status_of(tmp_path / "j")))["forgotten early"]
+    async with watched(tmp_path / "j", AT + 200.0) as ours:
+        assert ours.journal.file.forgotten == Forgotten(70, AT + 1.0, AT + 70.0)
+
+
+def test_what_would_be_forgotten_by_now_in_any_case_is_left_out_of_what_was_forgotten_early() -> None:
+    earlier, more = Forgotten(10, AT, AT + 5.0), Forgotten(2, AT + 7.0, AT + 8.0)
+    assert together(earlier, more, AT + 5.0) == Forgotten(12, AT, AT + 8.0)
+    assert together(earlier, more, AT + 5.1) == more
+    assert together(earlier, None, AT) == earlier
+    assert together(None, None, AT) is None
