@@ -21,6 +21,7 @@ from api.schemas import (
 )
 from callcenter.db import queries as db
 from callcenter.db.projections import ContactRow, RecordingRow, SegmentRow
+from callcenter.db.recording_lists import ListedRecording
 
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -101,6 +102,13 @@ def recording_body(row: RecordingRow, verdict: db.VerdictRow | None) -> Recordin
         verdict_reason=verdict.reason if verdict else None,
         verdict_at=instant_or_none(verdict.at if verdict else None),
     )
+
+
+def listed_body(row: ListedRecording) -> RecordingBody:
+    """A recording of the list."""
+    fields = asdict(row)
+    instants = {"started_at": instant(row.started_at), "verdict_at": instant_or_none(row.verdict_at)}
+    return RecordingBody(**{**fields, **instants})
 
 
 def event_body(row: db.EventRow) -> EventBody:

@@ -1,22 +1,15 @@
 """GET contacts: the list with filters, one contact whole, and everything we remember of it."""
 
-import base64
-import binascii
-import math
-from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.problems import Mistake, Problem
+from api.cursors import FIRST, LAST, behind, opaque
 from api.reads import UUID, contact_body, contact_detail, contact_for, event_body
 from api.routes.common import NO_QUERY, PRINTABLE, BackendNow, ContactId, ContactsViewer, problems
 from api.schemas import ContactBody, ContactDetail, ContactEvents, Page
 from callcenter.db.queries import ContactCursor, ContactFilter, ContactPage
-
-FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 router = APIRouter(prefix="/v1/contacts", tags=["contacts"])
 
@@ -55,11 +48,11 @@ async def contacts(
         caller=query.caller,
         end_state=query.end_state,
     )
-    after = None if query.cursor is None else _cursor(query.cursor)
+    after = None if query.cursor is None else ContactCursor(*behind(query.cursor, UUID))
     page: ContactPage = await backend.queries.contacts(wanted, after=after, limit=query.limit)
     return Page(
         items=[contact_body(row) for row in page.contacts],
-        next_cursor=None if page.after is None else _opaque(page.after),
+        next_cursor=None if page.after is None else opaque(page.after.started_at, page.after.contact_id),
     )
 
 
@@ -76,21 +69,3 @@ async def events(contact_id: ContactId, backend: BackendNow, viewer: ContactsVie
     await contact_for(backend.queries, viewer, contact_id)
     rows = await backend.queries.contact_events(contact_id)
     return ContactEvents(contact_id=contact_id, items=[event_body(row) for row in rows])
-
-
-def _opaque(cursor: ContactCursor) -> str:
-    return base64.urlsafe_b64encode(f"{cursor.started_at!r} {cursor.contact_id}".encode()).decode()
-
-
-def _cursor(opaque: str) -> ContactCursor:
-    """The cursor that `_opaque` hid; raises Problem 422 for anything else."""
-    try:
-        started_at, contact_id = base64.b64decode(opaque, altchars=b"-_", validate=True).decode().split(" ")
-        cursor = ContactCursor(float(started_at), contact_id)
-    except (ValueError, binascii.Error):
-        cursor = ContactCursor(math.nan, "")
-    if not FIRST.timestamp() <= cursor.started_at <= LAST.timestamp() or not UUID.fullmatch(cursor.contact_id):
-        what = "is no next_cursor of ours; begin again without it"
-        mistake = Mistake(where="query.cursor", what=what)
-        raise Problem(422, "invalid_request", "The request is not valid", f"cursor {what}", mistakes=[mistake])
-    return cursor

@@ -1,28 +1,71 @@
-"""GET recordings: what was recorded, and its audio in any byte range."""
+"""GET recordings: what was recorded, as a list and one by one, and its audio in any byte range."""
 
 import asyncio
+import re
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response, StreamingResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from api.cursors import FIRST, LAST, behind, opaque
 from api.problems import Problem
 from api.ranges import RangeUnsatisfiable, span_of
-from api.reads import recording_body, recording_for
+from api.reads import UUID, listed_body, recording_body, recording_for
 from api.routes.common import NO_QUERY, BackendNow, RecordingId, RecordingsViewer, problems
-from api.schemas import RecordingBody
+from api.schemas import Page, RecordingBody
 from callcenter.db.projections import RecordingRow
+from callcenter.db.recording_lists import RecordingFilter
 from recordings.stereo import AudioMissing, Span, StereoAudio, open_stereo
 
 WAV: Final = "audio/wav"
+_ID: Final = re.compile(r"[0-9A-Za-z.-]{1,64}")
 
 log = structlog.get_logger()
-router = APIRouter(prefix="/v1/recordings", tags=["recordings"], dependencies=[NO_QUERY])
+router = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 
 
-@router.get("/{recording_id}", responses=problems(404, 503))
+class RecordingQuery(BaseModel):
+    """Which recordings: all conditions hold together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_: AwareDatetime | None = Field(
+        None, alias="from", ge=FIRST, le=LAST, description="Began at this instant or later, RFC 3339 with a zone"
+    )
+    to: AwareDatetime | None = Field(None, ge=FIRST, le=LAST, description="Began before this instant")
+    verdict: Literal["verified", "truncated", "missing", "none"] | None = Field(
+        None, description="What was found last as its files were looked at; none: they were not yet"
+    )
+    contact: str | None = Field(None, pattern=f"^{UUID.pattern}$", description="Id of the contact")
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before")
+
+
+@router.get("", responses=problems(503))
+async def recordings(
+    query: Annotated[RecordingQuery, Query()], backend: BackendNow, viewer: RecordingsViewer
+) -> Page[RecordingBody]:
+    """Recordings, the latest first; an agent gets those of contacts they served."""
+    wanted = RecordingFilter(
+        started_from=query.from_.timestamp() if query.from_ else None,
+        started_to=query.to.timestamp() if query.to else None,
+        contact_id=query.contact,
+        verdict=query.verdict,
+        served_by=viewer.own,
+    )
+    after = None if query.cursor is None else behind(query.cursor, _ID)
+    page = await backend.queries.recording_lists.page(wanted, after=after, limit=query.limit)
+    last = page.recordings[-1] if page.more else None
+    return Page(
+        items=[listed_body(row) for row in page.recordings],
+        next_cursor=None if last is None else opaque(last.started_at, last.recording_id),
+    )
+
+
+@router.get("/{recording_id}", responses=problems(404, 503), dependencies=[NO_QUERY])
 async def recording(recording_id: RecordingId, backend: BackendNow, viewer: RecordingsViewer) -> RecordingBody:
     """One recording, and what was found as its files were looked at."""
     row = await recording_for(backend.queries, viewer, recording_id)
@@ -33,6 +76,7 @@ async def recording(recording_id: RecordingId, backend: BackendNow, viewer: Reco
     "/{recording_id}/audio",
     responses={**problems(404, 416, 503), 200: {"content": {WAV: {}}}, 206: {"content": {WAV: {}}}},
     response_class=StreamingResponse,
+    dependencies=[NO_QUERY],
 )
 async def audio(
     recording_id: RecordingId,

@@ -16,6 +16,7 @@ from callcenter.db.estimates import Estimates
 from callcenter.db.flow_paths import FlowPaths
 from callcenter.db.migrate import day_of
 from callcenter.db.projections import AgentStateRow, ContactRow, RecordingRow, Row, SegmentRow
+from callcenter.db.recording_lists import RecordingLists
 from callcenter.db.reports import Reports
 from callcenter.db.tables import (
     agent_state_interval,
@@ -128,6 +129,7 @@ class Queries:
         self.reports = Reports(engine)
         self.flow_paths = FlowPaths(engine)
         self.estimates = Estimates(engine)
+        self.recording_lists = RecordingLists(engine)
 
     async def contacts(
         self, wanted: ContactFilter, *, after: ContactCursor | None = None, limit: int = 50

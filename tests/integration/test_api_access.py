@@ -22,6 +22,7 @@ MATRIX = {
     "GET /v1/contacts/{own}/events": (401, 200, 404, 200, 200),
     "GET /v1/contacts/{own}/why": (401, 200, 404, 200, 200),
     "POST /v1/routing/explain": (401, 200, 200, 200, 200),
+    "GET /v1/recordings": (401, 200, 200, 200, 200),
     "GET /v1/recordings/{own}.r1": (401, 200, 404, 200, 200),
     "GET /v1/recordings/{own}.r1/audio": (401, 200, 404, 200, 200),
     "GET /v1/queues": (401, 200, 200, 200, 200),
