@@ -18,6 +18,7 @@ POOL_WAIT_S = 2.0
 CONNECT_S = 5.0
 STATEMENT_S = 5.0
 COPY_S = 60.0  # of one portion; the server ends it earlier where statements have a limit
+LEAVE_S = 1.0  # how long a COPY that is given up may take to notice
 
 # What the ways to the database can say; AssertionError and our own bugs pass. InternalClientError is how asyncpg says
 # that the server threw this connection out while nothing was asked on it, and something is asked now.
@@ -86,7 +87,11 @@ async def while_connected(connection: Any, work: Coroutine[Any, Any, None]) -> N
         connection.remove_termination_listener(ended)
         if not working.done():
             working.cancel()
-            connection.terminate()  # nothing more can be said on it, not even ROLLBACK
+            try:
+                # It takes what the connection said at its end, which would go unheard once we had terminated it.
+                await asyncio.wait({working}, timeout=LEAVE_S)
+            finally:
+                connection.terminate()  # nothing more can be said on it, not even ROLLBACK
 
 
 def unless_cancelled(error: BaseException) -> None:

@@ -1,6 +1,7 @@
 """Killed in the middle of a batch, the service or PostgreSQL, again and again: nothing is lost, nothing is doubled."""
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -121,6 +122,7 @@ async def test_a_service_killed_in_the_middle_of_batches_loses_and_doubles_nothi
     await all_is_there_once(url, said)
 
 
+@pytest.mark.usefixtures("complaints")
 async def test_a_postgresql_killed_in_the_middle_of_batches_loses_and_doubles_nothing(tmp_path: Path) -> None:
     with open_directory() as var:
         companion = PostgresCompanion(var=var, instance="killed")
@@ -136,6 +138,19 @@ async def test_a_postgresql_killed_in_the_middle_of_batches_loses_and_doubles_no
             await companion.stop()
 
 
+@pytest.fixture
+async def complaints() -> AsyncIterator[list[str]]:
+    """What asyncio has to say of exceptions that nobody took, until the end of the test; there is to be nothing."""
+    loop, told = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: told.append(f"{context['message']}: {context.get('exception')!r}"))
+    yield told
+    gc.collect()
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert told == []
+
+
+@pytest.mark.usefixtures("complaints")
 async def test_a_copy_into_a_postgresql_that_reads_no_more_and_dies_ends(url: str) -> None:
     connection = await connect(url, "copying")
     pid = connection.get_server_pid()
@@ -160,6 +175,7 @@ async def test_a_copy_into_a_postgresql_that_reads_no_more_and_dies_ends(url: st
         connection.terminate()
 
 
+@pytest.mark.usefixtures("complaints")
 async def test_a_writer_that_is_told_to_end_while_postgresql_takes_a_batch_ends(url: str, tmp_path: Path) -> None:
     """What its connection says as it is left in the middle of a COPY must not hide that it was told so."""
     journal = SqliteJournal(tmp_path / "j", "n1", AT, lambda _: writer.wake())
