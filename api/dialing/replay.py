@@ -18,6 +18,7 @@ from api.dialing.conversation import Around, ByTelephone, holds_within
 from api.dialing.part import Held, Part
 from api.dialing.recogniser import ScriptedRecogniser
 from api.dialing.witness import witness_of
+from callcenter.beside import Beside
 from callcenter.clock import AnchoredClock
 from callcenter.config.model import Customer, Hotline
 from callcenter.config.numbers import e164

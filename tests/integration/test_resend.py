@@ -157,12 +157,12 @@ async def test_the_status_is_told_beside_the_service_and_without_it(
 async def test_a_database_set_back_to_before_what_the_journal_had_to_forget_is_told_of_with_number_and_instants(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
         middle = journal.position - 7 * 23
     # A backup from the tenth contact on, and a journal that had room for the last seven only.
     monkeypatch.setattr("callcenter.db.journal_status.FREE_LOW_BYTES", 1 << 62)
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         journal.file.drained = middle
         await journal._ask(journal.file.look)
     monkeypatch.undo()
@@ -170,7 +170,7 @@ async def test_a_database_set_back_to_before_what_the_journal_had_to_forget_is_t
     await fetch(url, "DELETE FROM contact_event WHERE position > $1", backup)
     await fetch(url, "DELETE FROM floor_event WHERE position > $1", backup)
     await fetch(url, "UPDATE cell SET position = $1", backup)
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         assert await writer.until(journal.position, 20.0)
         gap = await told_gap(url)
     # The neighbours of what is lost: the end of the tenth contact, and the beginning of the first one that is kept.
@@ -184,7 +184,7 @@ async def test_a_database_set_back_to_before_what_the_journal_had_to_forget_is_t
 async def test_to_send_again_what_is_kept_after_some_was_forgotten_tells_of_no_gap(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with service(tmp_path / "j", url) as (journal, writer):
+    async with journal_and_writer(tmp_path / "j", url) as (journal, writer):
         await filled(journal, writer)
         monkeypatch.setattr("callcenter.db.journal_status.FREE_LOW_BYTES", 1 << 62)
         await journal._ask(journal.file.look)
