@@ -29,7 +29,7 @@ NO_REFUSALS: Mapping[str, Offer] = MappingProxyType({})
 """What most contacts have, shared."""
 
 
-class Contact(Struct):
+class Contact(Struct, gc=False):
     """One contact in a queue: in `line` while it waits, in `offers` while it is proposed, or `away`.
 
     `entered` is what was told, with the age and agent of an earlier visit if the customer came back; `told` is what
