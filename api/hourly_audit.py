@@ -38,6 +38,8 @@ async def audit_hourly(clock: Clock) -> None:
             await audit_once(clock.now())
         except OSError as error:
             log.error("the hourly audit could not be started", cause=str(error))  # noqa: TRY400 - no bug of ours
+        except Exception:  # what only looks on must not end what serves callers
+            log.exception("the hourly audit failed")
 
 
 def next_after(now: float) -> float:

@@ -9,8 +9,9 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.hourly_audit import HOUR_S, SETTLE_S, SPAN_S, audit_once, next_after, span_at
+from api.hourly_audit import HOUR_S, SETTLE_S, SPAN_S, audit_hourly, audit_once, next_after, span_at
 from callcenter.audit import RESULT, last
+from callcenter.clock import AnchoredClock
 from callcenter.db.migrate import upgrade
 from tests.database import AT, contact_id, database_server, fetch, fresh_url, served
 from tests.integration.test_audit import written
@@ -68,3 +69,18 @@ def test_the_service_audits_in_its_own_environment_on_its_own_loop(
 async def test_a_database_that_is_away_ends_no_service(tmp_path: Path) -> None:
     away = "postgresql://nobody@127.0.0.1:1/none"
     assert await audit_once(NOW, environment(tmp_path, away)) == 3
+
+
+async def test_a_bug_in_the_audit_does_not_end_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = asyncio.Event()
+
+    async def broken(*_: object, **__: object) -> None:
+        tried.set()
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", broken)
+    auditing = asyncio.create_task(audit_hourly(AnchoredClock(next_after(AT) - 0.05)))
+    await asyncio.wait_for(tried.wait(), 10.0)
+    done, _ = await asyncio.wait({auditing}, timeout=0.2)
+    assert not done
+    auditing.cancel()
