@@ -86,12 +86,23 @@ def _levelled(samples: Samples) -> Recording:
     length_s = len(samples) / RATE_HZ
     if length_s > PROMPT_MAX_S:
         raise BadRecording(f"it lasts longer than {PROMPT_MAX_S:g} s, which is the most a prompt may last")
-    room_db = PEAK_DBFS - float(20 * np.log10(np.abs(samples).max()))
-    gained = samples * 10 ** (min(TARGET_DBFS - before, room_db) / 20)
+    gained = _nearer(_nearer(samples))  # louder, more of a quiet recording is above the gate
     after = loudness_dbfs(gained)
     assert after is not None
-    peak = float(20 * np.log10(np.abs(gained).max()))
-    return Recording(_wav(gained), length_s, before, after, peak)
+    return Recording(_wav(gained), length_s, before, after, _peak_dbfs(gained))
+
+
+def _nearer(samples: Samples) -> Samples:
+    """Brought to TARGET_DBFS by what is measured now, as far as the peak stays under PEAK_DBFS."""
+    measured = loudness_dbfs(samples)
+    assert measured is not None
+    gain_db = min(TARGET_DBFS - measured, PEAK_DBFS - _peak_dbfs(samples))
+    gained: Samples = samples * 10 ** (gain_db / 20)
+    return gained
+
+
+def _peak_dbfs(samples: Samples) -> float:
+    return float(20 * np.log10(np.abs(samples).max()))
 
 
 def _frames(samples: Samples) -> Samples:
