@@ -14,8 +14,8 @@ from api.dialing.abreast import Rehearsal
 from api.dialing.answers import ScriptedAnswers
 from api.dialing.callers import CallLost
 from api.dialing.part import Held, Part
+from api.dialing.playlist import Playlist
 from api.dialing.recogniser import ScriptedRecogniser
-from api.dialing.witness import Witness
 from callcenter.contact.model import Contact, Phase
 from callcenter.db.queries import ContactFilter, EventRow
 from callcenter.runtime import CallCenter
@@ -33,7 +33,7 @@ STORED: Final = 50  # of the latest contacts, more than are held at once
 class Around:
     """What is around a call center that is dialed: who watches what it plays, and who answers it as the script says."""
 
-    witness: Witness
+    playlist: Playlist
     answers: ScriptedAnswers
     recogniser: ScriptedRecogniser
 
@@ -72,7 +72,7 @@ class ByTelephone:
         self._part = part
         self._conversation = part.conversation
         self._center = center
-        self._witness, self._answers, self._recogniser = around.witness, around.answers, around.recogniser
+        self._playlist, self._answers, self._recogniser = around.playlist, around.answers, around.recogniser
         self._call = call
         self._dialed = dialed
         self._patience_s = patience_s
@@ -111,7 +111,7 @@ class ByTelephone:
         mistakes += [
             wrong
             for n, prompts in sayings.items()
-            if (wrong := self._witness.wrong(self._playback(n), prompts, whole=n not in player.cut))
+            if (wrong := self._playlist.wrong(self._playback(n), prompts, whole=n not in player.cut))
         ]
         story = await self._story()
         return Held((*mistakes, *self._remembered_otherwise(story, player.notes)), tuple(_notes(story)))
@@ -120,9 +120,9 @@ class ByTelephone:
         match step:
             case Hears(prompts):
                 playback = self._playback(player.heard)
-                if not await holds_within(lambda: bool(self._witness.played[playback]), within_s):
+                if not await holds_within(lambda: bool(self._playlist.played[playback]), within_s):
                     return f"nothing is said, but {list(prompts)} was expected"
-                return self._witness.wrong(playback, prompts)
+                return self._playlist.wrong(playback, prompts)
             case Keys(keys):
                 await self._call.press(keys)
             case Silence():

@@ -16,8 +16,8 @@ from api.dialing.answers import ScriptedAnswers
 from api.dialing.callers import Callers
 from api.dialing.conversation import Around, ByTelephone, holds_within
 from api.dialing.part import Held, Part
+from api.dialing.playlist import playlist_of
 from api.dialing.recogniser import ScriptedRecogniser
-from api.dialing.witness import witness_of
 from callcenter.beside import Beside
 from callcenter.clock import AnchoredClock
 from callcenter.config.model import Customer, Hotline
@@ -64,8 +64,8 @@ async def replay(
     """
     held: dict[str, Held] = {}
     answers, own = ScriptedAnswers(), settings.model_copy(update={"recogniser": recogniser.url or None})
-    async with witness_of(beside.asterisk) as witness:
-        around = Around(witness, answers, recogniser)
+    async with playlist_of(beside.asterisk) as playlist:
+        around = Around(playlist, answers, recogniser)
         for n, together in enumerate(_groups(parts)):
             held |= await _hold(n, together, site, replace(beside, answers=answers), around, server, own, told)
     return [held[part.name] for part in parts]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.dialing.witness import Witness, witness_of
+from api.dialing.playlist import Playlist, playlist_of
 from callcenter.config.site import Site, load_site
 from callcenter.contact.comfort import Comfort
 from callcenter.contact.model import Phase
@@ -59,10 +59,10 @@ def site(comfort: Comfort) -> Site:
     return replace(plain, queues={**plain.queues, "vip": replace(plain.queues["vip"], comfort=comfort, **whole)})
 
 
-async def heard(witness: Witness, count: int) -> list[list[str]]:
+async def heard(playlist: Playlist, count: int) -> list[list[str]]:
     """What was said to callers, once so many announcements began."""
-    await until(lambda: len(witness.said()) >= count, f"{count} announcements", within_s=20.0)
-    return witness.said()
+    await until(lambda: len(playlist.said()) >= count, f"{count} announcements", within_s=20.0)
+    return playlist.said()
 
 
 async def saying(hotline: Hotline) -> None:
@@ -77,14 +77,14 @@ async def test_who_waits_is_told_place_and_wait_again_and_again_with_music_betwe
     phones["agent01"].behaviour = Answer(tone_hz=AGENT_HZ)
     async with (
         open_hotline(var, asterisk, database_url, site(OFTEN)) as hotline,
-        witness_of(access(asterisk.companion)) as witness,
+        playlist_of(access(asterisk.companion)) as playlist,
     ):
         await hotline.log_out_all()
         await hotline.log_in(phones["agent01"], "agent01")
         talking, _ = await hotline.talk(trunk, phones["agent01"])
         waiting = trunk.call(VIP, caller="0912345679")
         answered_at = await waiting.answered()
-        first, second = (await heard(witness, 2))[:2]
+        first, second = (await heard(playlist, 2))[:2]
         contact = await hotline.until_phase(Phase.QUEUED)
         await until(lambda: hotline.contacts[-1].music_on, "music after it", within_s=20.0)
         await waiting.hears_sound()
@@ -152,9 +152,9 @@ async def test_killed_while_a_caller_is_told_the_next_service_tells_them_again_a
         await before.kill()
     async with (
         open_hotline(var, asterisk, database_url, site(LONG)) as after,
-        witness_of(access(asterisk.companion)) as witness,
+        playlist_of(access(asterisk.companion)) as playlist,
     ):
-        await heard(witness, 1)
+        await heard(playlist, 1)
         again = after.contacts[0]
         assert (again.contact_id, again.queued_at, again.times_told) == (told.contact_id, told.queued_at, 2)
         await call.hears_sound()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.dialing.witness import Witness, witness_of
+from api.dialing.playlist import Playlist, playlist_of
 from callcenter.clock import AnchoredClock
 from callcenter.config.site import load_site
 from callcenter.contact.model import Phase
@@ -34,23 +34,23 @@ def test_the_demo_has_a_number_for_all_that_a_queue_does() -> None:
 @asynccontextmanager
 async def demo(
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone, name: str
-) -> AsyncIterator[tuple[Hotline, Witness]]:
+) -> AsyncIterator[tuple[Hotline, Playlist]]:
     """The demo site without its rules, on a Friday morning; nobody is at work, and calls back go to the trunk."""
     host, port = trunk.stack.address
     way = replace(access(asterisk.companion), trunk=f"{host}:{port}")
     site = replace(load_site(DEMO_SITE), rules=())
     clock, settings = AnchoredClock(FRIDAY_MORNING), settings_for(var, node=name)
     async with (
-        witness_of(access(asterisk.companion)) as witness,
+        playlist_of(access(asterisk.companion)) as playlist,
         open_hotline(var / "var", asterisk, database_url, site, settings, way=way, clock=clock) as hotline,
     ):
         await hotline.log_out_all()
-        yield hotline, witness
+        yield hotline, playlist
 
 
-async def heard(witness: Witness, prompt: str) -> None:
+async def heard(playlist: Playlist, prompt: str) -> None:
     """Wait until a saying has come to this prompt."""
-    await until(lambda: any(prompt in said for said in witness.said()), f"hears {prompt}", within_s=60.0)
+    await until(lambda: any(prompt in said for said in playlist.said()), f"hears {prompt}", within_s=60.0)
 
 
 async def promised(hotline: Hotline, queue: str) -> dict[str, object]:
@@ -68,30 +68,30 @@ async def test_who_waits_for_orders_is_told_how_they_stand_and_may_be_called_bac
     asterisk: RealAsterisk, database_url: str, tmp_path: Path, trunk: Phone
 ) -> None:
     choice, key = WRITTEN[MAIN]["press"].split(", ")
-    async with demo(tmp_path, asterisk, database_url, trunk, "told") as (hotline, witness):
+    async with demo(tmp_path, asterisk, database_url, trunk, "told") as (hotline, playlist):
         call = trunk.call(MAIN, caller=OWNER)
-        await heard(witness, "main_menu")
+        await heard(playlist, "main_menu")
         await call.press(choice)
-        await heard(witness, "waiting_key")
-        told = next(said for said in witness.said() if "waiting_key" in said)
+        await heard(playlist, "waiting_key")
+        told = next(said for said in playlist.said() if "waiting_key" in said)
         place = say_place("zh-TW", 1)
         assert told[: len(place)] == list(place)
         assert told[-2:] == ["waiting_thanks", "waiting_key"]
         await call.press(key)
         await call.ended(within_s=HEARS_S)
         assert (await promised(hotline, WRITTEN[MAIN]["queue"]))["slot_begin"] is None
-        assert witness.said()[-1] == ["callback_promised"]
+        assert playlist.said()[-1] == ["callback_promised"]
 
 
 async def test_a_caller_chooses_when_an_adviser_calls_them(
     asterisk: RealAsterisk, database_url: str, tmp_path: Path, trunk: Phone
 ) -> None:
     choice, key = WRITTEN[ADVICE]["press"].split(", ")
-    async with demo(tmp_path, asterisk, database_url, trunk, "times") as (hotline, witness):
+    async with demo(tmp_path, asterisk, database_url, trunk, "times") as (hotline, playlist):
         call = trunk.call(ADVICE, caller=OWNER)
-        await heard(witness, "advice_menu")
+        await heard(playlist, "advice_menu")
         await call.press(choice)
-        await heard(witness, "advice_times")
+        await heard(playlist, "advice_times")
         await call.press(key)
         await call.ended(within_s=HEARS_S)
         begin = (await promised(hotline, WRITTEN[ADVICE]["queue"]))["slot_begin"]
@@ -102,20 +102,20 @@ async def test_what_was_chosen_in_the_personal_menu_comes_first_the_next_time(
     asterisk: RealAsterisk, database_url: str, tmp_path: Path, trunk: Phone
 ) -> None:
     first, second = WRITTEN[USUAL]["press"].split(", ")
-    async with demo(tmp_path, asterisk, database_url, trunk, "usual") as (hotline, witness):
+    async with demo(tmp_path, asterisk, database_url, trunk, "usual") as (hotline, playlist):
         call = trunk.call(USUAL, caller=OWNER)
-        await heard(witness, "usual_order")
+        await heard(playlist, "usual_order")
         await call.press(first)
-        await heard(witness, "advice_menu")
+        await heard(playlist, "advice_menu")
         await call.press(second)
         contact = await hotline.until_phase(Phase.QUEUED, within_s=HEARS_S)
         assert contact.queue == WRITTEN[USUAL]["queue"]
         await call.hang_up()
         await hotline.until_ended()
         await hotline.written()
-        witness.played.clear()
+        playlist.played.clear()
         call = trunk.call(USUAL, caller=OWNER)
-        await until(lambda: witness.said() != [], "hears the menu again", within_s=HEARS_S)
-        assert witness.said()[0][0] == "usual_advice"
+        await until(lambda: playlist.said() != [], "hears the menu again", within_s=HEARS_S)
+        assert playlist.said()[0][0] == "usual_advice"
         await call.hang_up()
         await hotline.nothing_left()

@@ -12,9 +12,9 @@ from api.dialing.answers import ScriptedAnswers
 from api.dialing.callers import Callers
 from api.dialing.conversation import Around, ByTelephone
 from api.dialing.part import Held, Part
+from api.dialing.playlist import playlist_of
 from api.dialing.recogniser import ScriptedRecogniser, running
 from api.dialing.replay import replay
-from api.dialing.witness import witness_of
 from callcenter.beside import Beside
 from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site, load_site
@@ -117,12 +117,12 @@ async def test_a_conversation_that_goes_otherwise_by_telephone_is_found(
     otherwise = Part(replace(flow, nodes=changed), replace(written, exit="queue:activities"), part.facts)
     site = replace(templated, flows={**templated.flows, "main": otherwise.flow})
     async with (
-        witness_of(beside.asterisk) as witness,
+        playlist_of(beside.asterisk) as playlist,
         open_hotline(tmp_path / "var", asterisk, database_url, site, settings_for(tmp_path, node="other")) as live,
         Callers(asterisk.sip_address, {"+886912550000": "0800000100"}, tmp_path / "callers") as callers,
     ):
         call = callers.calls["+886912550000"]
-        around = Around(witness, ScriptedAnswers(), ScriptedRecogniser())
+        around = Around(playlist, ScriptedAnswers(), ScriptedRecogniser())
         held = await ByTelephone(part, live.center, around, call, "0800000100", patience_s=8.0).hold()
         await live.nothing_left()
     assert held.mistakes == ("does not wait in orders",)
@@ -196,7 +196,7 @@ async def test_a_customer_asks_for_their_order_and_then_by_pin_for_what_it_costs
     dialed = {number: Dialed(number, flow, None, "zh-TW") for flow, number in numbers.items()}
     site = replace(templated, hotlines={**templated.hotlines, **dialed})
     async with (
-        witness_of(access(asterisk.companion)) as witness,
+        playlist_of(access(asterisk.companion)) as playlist,
         asterisk.trunk() as trunk,
         open_hotline(tmp_path / "var", asterisk, database_url, site, settings_for(tmp_path, node="world")) as live,
     ):
@@ -209,23 +209,23 @@ async def test_a_customer_asks_for_their_order_and_then_by_pin_for_what_it_costs
         await engine.dispose()
 
         call = trunk.call(numbers["order_status"], caller=OWNER)
-        await until(lambda: ["order_which"] in witness.said(), "is asked which order")
+        await until(lambda: ["order_which"] in playlist.said(), "is asked which order")
         await call.press("1")
         await call.ended(within_s=60.0)
-        assert witness.said()[1:] == [
+        assert playlist.said()[1:] == [
             ["order_arrives", *say("zh-TW", Style.DATE, "2026-12-02")],
             ["order_more"],
             ["goodbye"],
         ]
-        witness.played.clear()
+        playlist.played.clear()
         call = trunk.call(numbers["self_service"], caller=OWNER)
-        await until(lambda: ["enter_pin"] in witness.said(), "is asked for the PIN")
+        await until(lambda: ["enter_pin"] in playlist.said(), "is asked for the PIN")
         await call.press(f"{PIN}#")
-        await until(lambda: ["self_service_menu"] in witness.said(), "is let in")
+        await until(lambda: ["self_service_menu"] in playlist.said(), "is let in")
         await call.press("1")
         await call.ended(within_s=60.0)
         day, sum_ = say("zh-TW", Style.DATE, "2026-11-02"), say("zh-TW", Style.MONEY, 2000.0)
-        assert ["self_service_order", *day, "self_service_total", *sum_] in witness.said()
+        assert ["self_service_order", *day, "self_service_total", *sum_] in playlist.said()
         await live.nothing_left()
         for story in await live.stories():
             assert data(story[-1])["end_state"] == "self_service"

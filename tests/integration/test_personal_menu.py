@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.dialing.witness import Witness, witness_of
+from api.dialing.playlist import Playlist, playlist_of
 from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site
 from ivr.model import Flow, HangUpNode, Option, OptionsNode, QueueNode, SayNode
@@ -42,12 +42,12 @@ def site() -> Site:
     return replace(plain, flows=link({**plain.flows, "usual": flow}), hotlines=hotlines, rules=())
 
 
-async def chooses(hotline: Hotline, witness: Witness, trunk: Phone, caller: str, key: str) -> str:
+async def chooses(hotline: Hotline, playlist: Playlist, trunk: Phone, caller: str, key: str) -> str:
     """Call, press the key as the menu begins, and be let go; the first prompt that was heard."""
-    witness.played.clear()
+    playlist.played.clear()
     call = trunk.call(LINE, caller=caller)
-    await until(lambda: witness.said() != [], "hears the menu", within_s=15.0)
-    (first, *_), *_ = witness.said()
+    await until(lambda: playlist.said() != [], "hears the menu", within_s=15.0)
+    (first, *_), *_ = playlist.said()
     await call.press(key)
     await call.ended(within_s=20.0)
     await hotline.until_ended()
@@ -58,16 +58,16 @@ async def test_what_a_customer_chose_most_comes_first_the_next_time_they_call_an
     var: Path, asterisk: RealAsterisk, database_url: str, trunk: Phone
 ) -> None:
     async with (
-        witness_of(access(asterisk.companion)) as witness,
+        playlist_of(access(asterisk.companion)) as playlist,
         open_hotline(var, asterisk, database_url, site()) as hotline,
     ):
         await hotline.log_out_all()
-        assert await chooses(hotline, witness, trunk, OWNER, "2") == "welcome", "as it is written"
-        assert await chooses(hotline, witness, trunk, OWNER, "3") == "goodbye", "used once"
-        assert await chooses(hotline, witness, trunk, OWNER, "2") == "goodbye", "a tie goes by what is written first"
-        assert await chooses(hotline, witness, trunk, OWNER, "1") == "closed", "used twice"
-        assert await chooses(hotline, witness, trunk, NEIGHBOUR, "1") == "welcome"
-        assert await chooses(hotline, witness, trunk, NOBODY, "1") == "welcome"
+        assert await chooses(hotline, playlist, trunk, OWNER, "2") == "welcome", "as it is written"
+        assert await chooses(hotline, playlist, trunk, OWNER, "3") == "goodbye", "used once"
+        assert await chooses(hotline, playlist, trunk, OWNER, "2") == "goodbye", "a tie goes by what is written first"
+        assert await chooses(hotline, playlist, trunk, OWNER, "1") == "closed", "used twice"
+        assert await chooses(hotline, playlist, trunk, NEIGHBOUR, "1") == "welcome"
+        assert await chooses(hotline, playlist, trunk, NOBODY, "1") == "welcome"
         ways = [
             event.data["by"]
             for event in await hotline.happened()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from api.dialing.witness import witness_of
+from api.dialing.playlist import playlist_of
 from callcenter.config.site import Site
 from callcenter.contact.dial_policy import DialPolicy
 from callcenter.contact.model import Phase
@@ -113,16 +113,16 @@ async def asked_again(hotline: Hotline, times: int) -> None:
 async def test_a_caller_proves_who_they_are_hears_of_their_order_and_is_not_asked_again_the_next_time(
     orders: Hotline, trunk: Phone, asterisk: RealAsterisk
 ) -> None:
-    async with witness_of(access(asterisk.companion)) as witness:
+    async with playlist_of(access(asterisk.companion)) as playlist:
         call = trunk.call(MENU, caller=OWNER)
-        await until(lambda: witness.said() != [], "is asked for the PIN", within_s=15.0)
+        await until(lambda: playlist.said() != [], "is asked for the PIN", within_s=15.0)
         await call.press(PIN)
         await call.ended(within_s=30.0)
-        assert witness.said() == [["welcome_vip"], ["goodbye"]], "nothing personal before the proof"
-        witness.played.clear()
+        assert playlist.said() == [["welcome_vip"], ["goodbye"]], "nothing personal before the proof"
+        playlist.played.clear()
         again = trunk.call(MENU, caller=OWNER)  # no key is pressed
         await again.ended(within_s=30.0)
-        assert witness.said() == [["goodbye"]], "no prompt asks who they are"
+        assert playlist.said() == [["goodbye"]], "no prompt asks who they are"
     await orders.nothing_left()
     first, second = await orders.stories()
     assert data(one(first, "customer.verified")) == {"node": "who", "customer_id": CUSTOMER, "by": "pin"}

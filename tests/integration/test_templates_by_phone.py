@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.demo.data import put
-from api.dialing.witness import witness_of
+from api.dialing.playlist import playlist_of
 from callcenter.clock import AnchoredClock
 from callcenter.config.site import load_site
 from callcenter.contact.model import Phase
@@ -41,7 +41,7 @@ async def test_a_person_can_do_each_template_by_phone(
     promised = re.findall(r"`(\w+)`", row["end"])[0]
     site = replace(load_site(DEMO_SITE), rules=())
     async with (
-        witness_of(access(asterisk.companion)) as witness,
+        playlist_of(access(asterisk.companion)) as playlist,
         asterisk.trunk() as trunk,
         open_hotline(
             tmp_path / "var",
@@ -58,7 +58,7 @@ async def test_a_person_can_do_each_template_by_phone(
         await engine.dispose()
         call = trunk.call(row["dialed"], caller=caller)
         for n, keys in enumerate(row["press"].split(", "), 1):
-            await until(lambda n=n: len(witness.played) >= n, f"is asked for {keys}", HEARS_S)  # type: ignore[misc]
+            await until(lambda n=n: len(playlist.played) >= n, f"is asked for {keys}", HEARS_S)  # type: ignore[misc]
             await call.press(keys)
         if promised == "self_service":
             await call.ended(within_s=HEARS_S)

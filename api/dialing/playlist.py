@@ -13,12 +13,12 @@ import aiohttp
 from callcenter.asterisk.ari import basic_auth
 from callcenter.asterisk.telephony import Access
 
-_witnesses = itertools.count(1)
+_playlists = itertools.count(1)
 
 
 @dataclass
-class Witness:
-    """Playback → its prompts in order, and which one was to come next."""
+class Playlist:
+    """Playback → its prompts in order, and which one was to come next, as Asterisk told."""
 
     played: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     next: dict[str, str] = field(default_factory=dict)
@@ -49,23 +49,23 @@ class Witness:
 
 
 @asynccontextmanager
-async def witness_of(access: Access) -> AsyncIterator[Witness]:
+async def playlist_of(access: Access) -> AsyncIterator[Playlist]:
     """A second listener to everything that this Asterisk does.
 
     Each by a name of its own: Asterisk may take leave of one only after the next of that name has come, and of both.
     """
-    witness = Witness()
-    url = f"{access.ari_url.replace('http', 'ws', 1)}/events?app=witness{next(_witnesses)}&subscribeAll=true"
+    playlist = Playlist()
+    url = f"{access.ari_url.replace('http', 'ws', 1)}/events?app=playlist{next(_playlists)}&subscribeAll=true"
     headers = {"Authorization": basic_auth(access.ari_user, access.ari_password)}
     async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(url) as socket:
 
         async def listen() -> None:
             async for message in socket:
-                witness.take(message.json())
+                playlist.take(message.json())
 
-        listening = asyncio.create_task(listen(), name="witness")
+        listening = asyncio.create_task(listen(), name="playlist")
         try:
-            yield witness
+            yield playlist
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
