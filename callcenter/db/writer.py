@@ -183,6 +183,9 @@ class Writer:
                 if following is None:
                     return batch
                 batch = await following
+            except BaseException:
+                reads.terminate()  # whoever prepares the next batch hears at once that it is over
+                raise
             finally:
                 if following is not None:
                     await _gone(following)
@@ -326,6 +329,8 @@ class Writer:
 
 
 async def _gone(task: "asyncio.Task[_Batch]") -> None:
-    """Wait until it has ended, whatever came of it: nobody wants it any more."""
-    task.cancel()
+    """Wait until it has ended, whatever came of it: nobody wants it any more.
+
+    It is not cancelled: what a connection that was just lost has to say to it would go unheard, and asyncio complain.
+    """
     await asyncio.gather(task, return_exceptions=True)

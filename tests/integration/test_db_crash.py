@@ -122,7 +122,6 @@ async def test_a_service_killed_in_the_middle_of_batches_loses_and_doubles_nothi
     await all_is_there_once(url, said)
 
 
-@pytest.mark.usefixtures("complaints")
 async def test_a_postgresql_killed_in_the_middle_of_batches_loses_and_doubles_nothing(tmp_path: Path) -> None:
     with open_directory() as var:
         companion = PostgresCompanion(var=var, instance="killed")
