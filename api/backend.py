@@ -93,6 +93,7 @@ class Health:
 
     `audit_findings` is what the last `callcenter audit events` found; None if there was none yet. `contacts_lost` were
     closed at the start, their state being lost. `drift_mended`: what was lost on a healthy connection.
+    `listenings`: how many were started since the start, and how they ended.
     """
 
     parts: Sequence[Part]
@@ -104,6 +105,7 @@ class Health:
     recordings: RecordingsState = field(default_factory=RecordingsState)
     contacts_lost: int = 0
     drift_mended: int = 0
+    listenings: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:

@@ -1,7 +1,7 @@
 """The state of now as Prometheus metrics, read when they are scraped; nothing is counted twice on the way."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,6 +12,7 @@ from api.backend import Backend, Health
 from api.live_views import tier_name
 from callcenter.config.site import Site
 from callcenter.feed.tally import Tally
+from callcenter.listening import ENDS as LISTENING_ENDS
 from callcenter.recordings_check import UNCHECKED
 from callcenter.recordings_check import State as RecordingsState
 from recordings.verify import Verdict
@@ -82,6 +83,17 @@ def _of_health(health: Health) -> Iterable[Metric]:
         "callcenter_drift_mended", "Signals of Asterisk that were lost on a healthy connection", health.drift_mended
     )
     yield from _of_recordings(health.recordings)
+    yield from _of_listenings(health.listenings)
+
+
+def _of_listenings(counts: Mapping[str, int]) -> Iterable[Metric]:
+    started = CounterMetricFamily("callcenter_listenings_started", "Callers whom a recogniser was to hear")
+    started.add_metric([], counts.get("started", 0))
+    yield started
+    ended = CounterMetricFamily("callcenter_listenings_ended", "Of them ended, by how", labels=["outcome"])
+    for outcome in LISTENING_ENDS:
+        ended.add_metric([outcome], counts.get(outcome, 0))
+    yield ended
 
 
 def _of_recordings(state: RecordingsState) -> Iterable[Metric]:

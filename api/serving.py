@@ -94,6 +94,7 @@ def health_of(center: CallCenter) -> Health:
         recordings=recordings,
         contacts_lost=center.lost.closed,
         drift_mended=center.drift.mended,
+        listenings=dict(center.world.listenings),
     )
 
 

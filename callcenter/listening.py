@@ -5,6 +5,7 @@ in any case, and only that clears Asterisk; what nobody asks any more to be ende
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
@@ -26,17 +27,24 @@ log = structlog.get_logger()
 LISTEN_MAX_S: Final = 300.0
 LISTENINGS_MAX: Final = 500  # at a time; whoever comes then has their keys
 
+ENDS: Final = ("matched", "no_match", "away", "stopped")
+
 Tell = Callable[[str, SpeechHeard], None]
 
 
 class Listener:
-    """Hears callers for their contacts; without a recogniser every listening is over at once, with `away`."""
+    """Hears callers for their contacts; without a recogniser every listening is over at once, with `away`.
+
+    `counts` are of those since the start: `started`, and how they ended: `matched`, `no_match`, `away`, or `stopped`
+    by the contact's word before there was an outcome.
+    """
 
     def __init__(self, recogniser: Recogniser | None = None, ears: Ears | None = None) -> None:
         self._recogniser = recogniser
         self._ears = ears
         self._inbox: asyncio.Queue[Listen | StopListening] = asyncio.Queue()
         self._hearing: dict[str, asyncio.Task[None]] = {}
+        self.counts: Counter[str] = Counter()
 
     def take(self, command: Listen | StopListening) -> None:
         """Begin or end; returns at once."""
@@ -48,7 +56,9 @@ class Listener:
             async with asyncio.TaskGroup() as group:
                 while True:
                     command = await self._inbox.get()
+                    self.counts["started"] += isinstance(command, Listen)
                     if isinstance(command, Listen) and len(self._hearing) >= LISTENINGS_MAX:
+                        self.counts["away"] += 1
                         log.warning("too many are listened to at a time", contact=command.contact_id)
                         tell(command.contact_id, SpeechHeard(command.listening_id, "away"))
                     elif isinstance(command, Listen):
@@ -72,6 +82,7 @@ class Listener:
             heard = ivr.SpeechHeard("away")
         finally:
             self._hearing.pop(command.listening_id, None)
+        self.counts[heard.outcome] += 1
         tell(command.contact_id, SpeechHeard(command.listening_id, heard.outcome, heard.said))
 
     async def _heard(self, command: Listen, tell: Tell) -> ivr.SpeechHeard:
@@ -88,6 +99,7 @@ class Listener:
         if hearing is not None:
             hearing.cancel()
             await asyncio.wait({hearing})
+            self.counts["stopped"] += hearing.cancelled()
         if self._ears is not None:
             try:
                 await self._ears.shut(listening_id)

@@ -5,7 +5,7 @@ whoever holds the contact then, and to nobody if the caller has left.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -33,6 +33,11 @@ class World:
         self._inbox: asyncio.Queue[AskWorld] = asyncio.Queue(ASKED_MAX)
         self._asked = 0
         self.tell: Callable[[str, WorldAnswered | SpeechHeard], None]
+
+    @property
+    def listenings(self) -> Mapping[str, int]:
+        """Listenings since the start: see Listener."""
+        return self._listener.counts
 
     def ask(self, command: WorldCommand) -> None:
         """Find the answer, or let a recogniser listen; returns at once."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from api.serving import health_of
 from callcenter.asterisk.ari import basic_auth
 from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site
@@ -103,6 +104,7 @@ async def test_a_caller_says_a_word_into_the_prompt_and_gets_to_its_option(
     await talking.nothing_left()
     (story,) = await talking.stories()
     assert data(one(story, "ivr.spoken")) == {"node": "menu", "said": "Orders"}
+    assert health_of(talking.center).listenings == {"started": 1, "matched": 1}
     assert "ivr.misheard" not in types(story)
     entered = [(data(each)["node"], data(each)["by"]) for each in story if each.type == "ivr.node_entered"]
     assert entered == [("menu", "start"), ("orders", "choices.1")]
@@ -134,6 +136,7 @@ async def test_who_is_not_understood_twice_is_listened_to_no_more_and_goes_on_by
     (story,) = await talking.stories()
     assert [data(each)["why"] for each in story if each.type == "ivr.misheard"] == ["no_match", "no_match"]
     assert [data(each)["why"] for each in story if each.type == "ivr.reprompted"] == ["not_understood"] * 2
+    assert health_of(talking.center).listenings == {"started": 2, "no_match": 2}
     assert len(recogniser.starts) == 2
 
 
@@ -153,6 +156,7 @@ async def test_a_recogniser_that_dies_in_the_middle_leaves_the_caller_their_prom
     await talking.nothing_left()
     (story,) = await talking.stories()
     assert data(one(story, "ivr.misheard")) == {"node": "menu", "why": "away", "failures": 1}
+    assert health_of(talking.center).listenings["away"] == 1
     assert "ivr.reprompted" not in types(story)
 
 
@@ -164,6 +168,7 @@ async def test_a_caller_who_hangs_up_in_mid_listening_leaves_nothing_behind(
     await call.hang_up()
     await talking.nothing_left()
     await until(lambda: not recogniser.live, "nobody listens")
+    await until(lambda: health_of(talking.center).listenings.get("stopped") == 1, "the listening was stopped")
 
 
 @pytest.mark.parametrize("caller_stays", [True, False])
