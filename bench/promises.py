@@ -99,6 +99,7 @@ _OUTAGES: Final = f"{_INTEGRATION}test_outages.py::"
 _FLOWS: Final = f"{_INTEGRATION}test_flow_life.py::"
 _RESTART: Final = f"{_INTEGRATION}test_restart.py::"
 _WITNESS: Final = f"{_INTEGRATION}test_witness.py::"
+_SPEECH: Final = f"{_INTEGRATION}test_speech_by_phone.py::"
 _SIM: Final = "tests/sim/test_sim.py::"
 
 PROMISES: Final = (
@@ -117,6 +118,11 @@ PROMISES: Final = (
             "{ends} kills with 20 calls up: {dropped} dropped, {places_lost} places lost, p95 {back_p95_s} s "
             "(others took {foreign:.0%} of the machine)",
         ),
+    ),
+    Promise(
+        "1",
+        "who hears the end of a prompt while nobody serves hears nothing for 4 s, and music then",
+        (f"{_INTEGRATION}test_fallback.py::test_after_a_prompt_of_a_dead_service_the_caller_soon_hears_music",),
     ),
     Promise(
         "1",
@@ -164,6 +170,14 @@ PROMISES: Final = (
         (f"{_INTEGRATION}test_handover.py::test_restarts_under_load_lose_no_call_no_event_and_no_request",),
         _killed(
             "handovers", "{ends} with 20 calls up: {dropped} dropped, answers {answers}, longest gap {gap_max_ms} ms"
+        ),
+    ),
+    Promise(
+        "7",
+        "a handover, or a kill, in mid-listening: the caller keeps prompt and keys, and is listened to again",
+        (
+            f"{_SPEECH}test_a_handover_in_mid_listening_leaves_the_caller_their_keys_and_the_new_process_listens_again",
+            f"{_SPEECH}test_a_service_killed_in_mid_listening_leaves_nothing_in_asterisk_that_its_successor_does_not_clear",
         ),
     ),
     Promise(

@@ -3,6 +3,7 @@
 Whatever becomes of the recogniser, the keys count, and nothing of it is left in Asterisk.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +12,19 @@ import aiohttp
 import pytest
 
 from api.serving import health_of
-from callcenter.asterisk.ari import basic_auth
+from callcenter.asterisk.ari import Ari, basic_auth
 from callcenter.config.model import Hotline as Dialed
 from callcenter.config.site import Site
 from callcenter.contact.model import Phase
 from ivr.expression import Type
 from ivr.model import CollectNode, Flow, MenuNode, QueueNode, Variable
 from ivr.sub_flows import link
-from tests.kit.hotline import NOBODY, Hotline, brisk_site, data, one, open_hotline, settings_for, types
+from tests.kit.hotline import MENU, NOBODY, Hotline, brisk_site, data, one, open_hotline, settings_for, types
 from tests.kit.parts import RealAsterisk
 from tests.kit.phone import Phone
 from tests.kit.ports import free_port
 from tests.kit.recogniser import ToneRecogniser, tone_recogniser
+from tests.kit.service import Service
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -196,6 +198,39 @@ async def test_a_service_killed_in_mid_listening_leaves_nothing_in_asterisk_that
             assert (await second.until_phase(Phase.QUEUED)).queue == "orders"
             await call.hang_up()
         await second.nothing_left()
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+async def test_a_handover_in_mid_listening_leaves_the_caller_their_keys_and_the_new_process_listens_again(
+    service: Service, listening_asterisk: RealAsterisk, trunk: Phone, recogniser: ToneRecogniser, speaks: bool
+) -> None:
+    service.environment = {**service.environment, "CALLCENTER_RECOGNISER": recogniser.url}
+    with (service.var / "site" / "flows" / "main.toml").open("a") as flow:
+        flow.write('\n[nodes.menu.speech.zh-TW]\n"orders" = "2"\n')
+    await service.start()
+    call = trunk.call(MENU, caller=NOBODY)
+    await until(lambda: recogniser.heard_s > 0.2, "the recogniser hears the caller")
+    former = service.process
+    await service.start("restart", ready=False)
+    assert await asyncio.wait_for(former.wait(), 60.0) == 0, service.said[-4000:]
+    await service.until_ready()
+    if speaks:
+        await until(lambda: len(recogniser.starts) >= 2 and len(recogniser.live) == 1, "the new process listens", 20.0)
+        call.speak_tone(ORDERS_HZ)
+    else:
+        await call.press("2")
+    await service.until_waiting(1)
+    await call.hang_up()
+    await service.until_over()
+    companion = listening_asterisk.companion
+    async with Ari(companion.ari_url, companion.ari_user, companion.ari_password, app="nobody") as ari:
+        async with asyncio.timeout(60.0):  # the drift check looks every 30 s
+            while [*await ari.channels(), *await ari.bridges()]:  # noqa: ASYNC110 - Asterisk can only be asked
+                await asyncio.sleep(0.1)
+    await service.stop()
+    (story,) = (await service.stories()).values()
+    assert data(one(story, "queue.entered"))["queue"] == "orders"
+    assert ("ivr.spoken" in types(story)) is speaks
 
 
 async def test_without_the_recogniser_there_are_the_keys_and_asterisk_is_asked_for_nothing(
