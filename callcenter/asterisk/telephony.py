@@ -18,7 +18,7 @@ from typing import Any
 from callcenter.asterisk.ami import AmiClient
 from callcenter.asterisk.ari import Ari
 from callcenter.asterisk.decode import Unknown
-from callcenter.asterisk.events import ChannelHangupRequest, Event
+from callcenter.asterisk.events import ChannelHangupRequest, Event, PlaybackFinished
 from callcenter.asterisk.faults import LinkDown, Refused, TelephonyTimeout, Unreachable
 from callcenter.asterisk.leases import Leases
 from callcenter.asterisk.link import Link, LinkState
@@ -286,13 +286,14 @@ class AsteriskTelephony:
 
     def _heard(self, event: Event | Unknown) -> None:
         """Take one event of the socket; returns at once."""
+        if isinstance(event, PlaybackFinished):  # said to its end or not, it is over
+            self._sayings.over(event.playback.id)
         match self._translator.heard(event):
             case None:
                 if isinstance(event, Unknown):
                     self.counts[f"unknown.{event.kind}"] += 1
                     log.debug("unknown event", extra={"kind": event.kind, "why": event.why})
             case Addressed(resource_id, signal):
-                self._sayings.over(resource_id)
                 self.sink.signal(resource_id, signal)
             case LeftStasis(channel_id, signal):
                 self._leases.forget(channel_id)
