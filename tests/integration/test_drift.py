@@ -9,7 +9,8 @@ import pytest
 from callcenter import drift
 from callcenter.asterisk import events as ari
 from callcenter.asterisk.decode import Unknown
-from callcenter.asterisk.translate import Heard, Translator, is_leg
+from callcenter.asterisk.telephony import AsteriskTelephony
+from callcenter.asterisk.translate import is_leg
 from callcenter.contact.model import Phase
 from tests.integration.conftest import Figure
 from tests.kit.behaviour import Answer
@@ -31,17 +32,17 @@ Swallow = Callable[[type[ari.Event], bool], None]
 def swallow(monkeypatch: pytest.MonkeyPatch) -> Swallow:
     """`swallow(ari.StasisEnd, leg=False)`: the next event of that type, about a leg or about a caller, is not heard."""
     due: list[tuple[type[ari.Event], bool]] = []
-    sound = Translator.heard
+    sound = AsteriskTelephony._heard
 
-    def heard(self: Translator, event: ari.Event | Unknown) -> Heard | None:
+    def heard(self: AsteriskTelephony, event: ari.Event | Unknown) -> None:
         channel = getattr(event, "channel", None)
         about = (type(event), channel is not None and is_leg(channel.id))
         if about in due:
             due.remove(about)
-            return None
-        return sound(self, event)
+        else:
+            sound(self, event)
 
-    monkeypatch.setattr(Translator, "heard", heard)
+    monkeypatch.setattr(AsteriskTelephony, "_heard", heard)
     return lambda kind, leg: due.append((kind, leg))
 
 
