@@ -1,4 +1,4 @@
-"""The cursor of a list that goes back in time: the instant and the id of a page's last item, hidden from the client."""
+"""Cursors, hidden from the client: of a list that goes back in time, and of one that goes contact by contact."""
 
 import base64
 import binascii
@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from api.problems import Mistake, Problem
+from api.reads import UUID
+from callcenter.db.reports import ReceiptCursor
 
 FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -26,7 +28,28 @@ def behind(cursor: str, ids: re.Pattern[str]) -> tuple[float, str]:
     except (ValueError, binascii.Error):
         at, item_id = math.nan, ""
     if not FIRST.timestamp() <= at <= LAST.timestamp() or not ids.fullmatch(item_id):
-        what = "is no next_cursor of ours; begin again without it"
-        mistake = Mistake(where="query.cursor", what=what)
-        raise Problem(422, "invalid_request", "The request is not valid", f"cursor {what}", mistakes=[mistake])
+        raise _not_ours()
     return at, item_id
+
+
+def opaque_record(last: ReceiptCursor) -> str:
+    """What a page of contacts' records is answered with as its `next_cursor`."""
+    return base64.urlsafe_b64encode(f"{last.n} {last.stream}".encode()).decode()
+
+
+def record_behind(cursor: str) -> ReceiptCursor:
+    """The record that `opaque_record` hid; raises Problem 422 for anything else."""
+    try:
+        n, contact_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ", 1)
+        last = ReceiptCursor(contact_id, int(n))
+    except (ValueError, binascii.Error):
+        last = ReceiptCursor("", -1)
+    if not UUID.fullmatch(last.stream) or not 0 <= last.n < 1 << 31:
+        raise _not_ours()
+    return last
+
+
+def _not_ours() -> Problem:
+    what = "is no next_cursor of ours; begin again without it"
+    mistake = Mistake(where="query.cursor", what=what)
+    return Problem(422, "invalid_request", "The request is not valid", f"cursor {what}", mistakes=[mistake])

@@ -1,13 +1,12 @@
 """What the routes about a flow's traffic take and answer."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
 from api.flow_schemas import HASH
-from api.report_schemas import DAYS_MAX, FIRST, LAST, PRINTABLE
+from api.report_schemas import PRINTABLE, Span
 from api.schemas import Answer, instant
 from callcenter.db.flow_paths import Behind, Kind, PathQuery, Paths, Thing
 from ivr.drawing import Traffic
@@ -16,24 +15,10 @@ PLACE_MAX: Final = 100
 KINDS: Final[tuple[Kind, ...]] = ("entered", "node", "way", "left")
 
 
-class PathsRequest(BaseModel):
+class PathsRequest(Span):
     """Which visits: those of contacts that began in this time, in one version of the flow or in all."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    from_: AwareDatetime = Field(alias="from", ge=FIRST, le=LAST, description="RFC 3339 with a zone; included")
-    to: AwareDatetime = Field(ge=FIRST, le=LAST, description=f"Not included; at most {DAYS_MAX} days after `from`")
     version: str | None = Field(None, pattern=HASH, description="Only visits in this version")
-
-    @field_validator("to")
-    @classmethod
-    def _in_order(cls, to: datetime, info: ValidationInfo) -> datetime:
-        start = info.data.get("from_")
-        if start is not None and to <= start:
-            raise PydanticCustomError("range", "must be later than from")
-        if start is not None and to - start > timedelta(days=DAYS_MAX):
-            raise PydanticCustomError("range", f"must be at most {DAYS_MAX} days after from; ask in parts")
-        return to
 
     def query(self, flow: str) -> PathQuery:
         """The database's query."""

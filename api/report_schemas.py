@@ -17,17 +17,13 @@ DAYS_MAX: Final = 92
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 
 
-class ReportRange(BaseModel):
-    """Which time, which groups, and by which rules."""
+class Span(BaseModel):
+    """Which time."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     from_: AwareDatetime = Field(alias="from", ge=FIRST, le=LAST, description="RFC 3339 with a zone; included")
     to: AwareDatetime = Field(ge=FIRST, le=LAST, description=f"Not included; at most {DAYS_MAX} days after `from`")
-    by: By = Field(By.QUEUE, description="What rows are made for")
-    view: View = Field(View.ENTERED, description="entered: what became of those who entered then; event: what was done")
-    answer_in_s: float | None = Field(None, ge=0, le=3600, description="Threshold of in time; else each queue's own")
-    short_abandon_s: float = Field(5.0, ge=0, le=3600, description="An abandon until then is a short one")
 
     @field_validator("to")
     @classmethod
@@ -38,6 +34,15 @@ class ReportRange(BaseModel):
         if start is not None and to - start > timedelta(days=DAYS_MAX):
             raise PydanticCustomError("range", f"must be at most {DAYS_MAX} days after from; ask in parts")
         return to
+
+
+class ReportRange(Span):
+    """Which time, which groups, and by which rules."""
+
+    by: By = Field(By.QUEUE, description="What rows are made for")
+    view: View = Field(View.ENTERED, description="entered: what became of those who entered then; event: what was done")
+    answer_in_s: float | None = Field(None, ge=0, le=3600, description="Threshold of in time; else each queue's own")
+    short_abandon_s: float = Field(5.0, ge=0, le=3600, description="An abandon until then is a short one")
 
 
 class ReportRequest(ReportRange):

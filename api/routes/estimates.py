@@ -1,14 +1,13 @@
 """GET reports/estimates: what waiting contacts were told against what came, and the contacts behind it."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from api.auth import Permission, Permit, Viewer
+from api.cursors import opaque_record, record_behind
 from api.estimate_schemas import (
     FORMULAS,
     CalibrationBody,
@@ -19,11 +18,10 @@ from api.estimate_schemas import (
     ForecastsRequest,
 )
 from api.problems import Mistake, Problem
-from api.reads import UUID
 from api.routes.common import BackendNow, problems
 from api.schemas import instant
 from callcenter.db.estimates import ForecastRow
-from callcenter.db.reports import ReceiptCursor, ReportTooLarge
+from callcenter.db.reports import ReportTooLarge
 from callcenter.feed.tally import told
 from routing.waiting.calibration import Forecast, calibration
 
@@ -50,11 +48,11 @@ async def estimates(wanted: Annotated[EstimatesRequest, Query()], backend: Backe
 async def contacts(wanted: Annotated[ForecastsRequest, Query()], backend: BackendNow, _: Reader) -> Forecasts:
     """The forecasts behind those numbers, one by one, with what came."""
     span = wanted.from_.timestamp(), wanted.to.timestamp()
-    after = None if wanted.cursor is None else _cursor(wanted.cursor)
+    after = None if wanted.cursor is None else record_behind(wanted.cursor)
     page = await backend.queries.estimates.page(*span, queue=wanted.queue, after=after, limit=wanted.limit)
     return Forecasts(
         items=[_body(row) for row in page.forecasts],
-        next_cursor=None if page.after is None else _opaque(page.after),
+        next_cursor=None if page.after is None else opaque_record(page.after),
     )
 
 
@@ -97,22 +95,6 @@ def _body(row: ForecastRow) -> ForecastBody:
         wait_s=row.wait_s,
         outcome=row.outcome,
     )
-
-
-def _opaque(cursor: ReceiptCursor) -> str:
-    return base64.urlsafe_b64encode(f"{cursor.n} {cursor.stream}".encode()).decode()
-
-
-def _cursor(opaque: str) -> ReceiptCursor:
-    """The cursor that `_opaque` hid; raises Problem 422 for anything else."""
-    try:
-        n, contact_id = base64.b64decode(opaque, altchars=b"-_", validate=True).decode().split(" ", 1)
-        after = ReceiptCursor(contact_id, int(n))
-    except (ValueError, binascii.Error):
-        after = ReceiptCursor("", -1)
-    if not UUID.fullmatch(after.stream) or not 0 <= after.n < 1 << 31:
-        raise _refused("query.cursor", "is no next_cursor of ours; begin again without it")
-    return after
 
 
 def _refused(where: str, what: str) -> Problem:
