@@ -27,6 +27,7 @@ from api.routes import (
     routing,
     site,
     sizing,
+    surveys,
 )
 
 VERSION: Final = "1.0"
@@ -69,6 +70,7 @@ def create_app(backend: Backend) -> FastAPI:
             customer_import,
             reports,
             estimates,
+            surveys,
             sizing,
             site,
             flows,

@@ -301,12 +301,23 @@ def report(
         Literal["entered", "event"], typer.Option(help="By when contacts entered, or by when things were done.")
     ] = "entered",
     metrics: Annotated[str | None, typer.Option(help="Ids of metrics, comma between.")] = None,
+    what: Annotated[Literal["queues", "surveys"], typer.Argument(help="What the report is about.")] = "queues",
+    survey: Annotated[str | None, typer.Option(help="Of surveys: only this one.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Answer in CSV, for sheets.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the center did, by interval and group: service level, abandonment, waits, handling, occupancy."""
+    """Say what the center did, by interval and group; or what was answered in surveys (--from, --to, --survey)."""
     from api.cli import report as reporting  # noqa: PLC0415 - heavy, see the head of this file
+    from api.cli import surveys  # noqa: PLC0415 - heavy, see the head of this file
 
+    of_queues = (by, interval, view, metrics, as_csv) != ("queue", None, "entered", None, False)
+    if of_queues if what == "surveys" else survey is not None:
+        raise typer.BadParameter(
+            "--by, --interval, --view, --metrics and --csv are for queues, --survey is for surveys"
+        )
+    if what == "surveys":
+        of = surveys.Asked(instant("--from", start), instant("--to", end), survey, as_json)
+        _await(lambda settings: surveys.run(settings, of))
     asked = reporting.Asked(
         instant("--from", start),
         instant("--to", end),

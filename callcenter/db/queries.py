@@ -18,6 +18,7 @@ from callcenter.db.migrate import day_of
 from callcenter.db.projections import AgentStateRow, ContactRow, RecordingRow, Row, SegmentRow
 from callcenter.db.recording_lists import RecordingLists
 from callcenter.db.reports import Reports
+from callcenter.db.surveys import Surveys
 from callcenter.db.tables import (
     agent_state_interval,
     cell,
@@ -129,6 +130,7 @@ class Queries:
         self.reports = Reports(engine)
         self.flow_paths = FlowPaths(engine)
         self.estimates = Estimates(engine)
+        self.surveys = Surveys(engine)
         self.recording_lists = RecordingLists(engine)
 
     async def contacts(

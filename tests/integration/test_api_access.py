@@ -40,6 +40,8 @@ MATRIX = {
     f"GET /v1/reports/queues/contacts?{A_DAY}&metric=sl_all": (401, 403, 403, 200, 200),
     f"GET /v1/reports/estimates?{A_DAY}": (401, 403, 403, 200, 200),
     f"GET /v1/reports/estimates/contacts?{A_DAY}": (401, 403, 403, 200, 200),
+    f"GET /v1/reports/surveys?{A_DAY}": (401, 403, 403, 200, 200),
+    f"GET /v1/reports/surveys/contacts?{A_DAY}&survey=after_call": (401, 403, 403, 200, 200),
     "GET /v1/reports/metrics": (401, 403, 403, 200, 200),
     "GET /v1/site": (401, 403, 403, 200, 200),
     "GET /v1/site/history": (401, 403, 403, 200, 200),

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from callcenter.contact.model import Phase
+from callcenter.db.surveys import SurveyQuery
+from ivr.survey_figures import Reply, Response
 from tests.integration.test_self_service import BYE, ORDER, OWNER, other_system, prepare, site_with, web_order
 from tests.kit.hotline import MENU, NOBODY, data, one, open_hotline, settings_for, types
 from tests.kit.parts import RealAsterisk
@@ -47,6 +49,10 @@ async def test_six_is_no_answer_from_one_to_five_and_who_hangs_up_leaves_what_th
         await call.hang_up()
         await hotline.nothing_left()
         (story,) = await hotline.stories()
+        asked_at = one(story, "survey.invited").at
+        counted = await hotline.center.queries.surveys.responses(SurveyQuery(asked_at, asked_at + 1.0, "after"))
+    replies = (Reply("friendly", "likert", 5), Reply("solved", "yes_no", 1))
+    assert counted == {"after": {Response("partial", replies): 1}}, "the report has what they answered"
     assert data(one(story, "ivr.reprompted")) == {"node": "survey", "why": "wrong_key", "tries": 1}
     told = [(data(e)["question"], data(e)["answer"]) for e in story if e.type == "survey.answered"]
     assert told == [("friendly", 5), ("solved", 1)]
