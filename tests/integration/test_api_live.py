@@ -76,7 +76,13 @@ async def test_a_snapshot_comes_first_then_each_event_after_it_once_in_order(cen
     async with listening(center) as feed:
         snapshot = await feed.next()
         assert (snapshot.event, snapshot.position) == ("snapshot", before)
-        assert {queue["queue"] for queue in snapshot.data["queues"]} == {"activities", "advice", "orders", "product", "vip"}
+        assert {queue["queue"] for queue in snapshot.data["queues"]} == {
+            "activities",
+            "advice",
+            "orders",
+            "product",
+            "vip",
+        }
         contact_id = center.served_contact(started_at=AT)
         events = await feed.until(await center.settled())
     assert [message.data["seq"] for message in events] == list(range(1, 17))
