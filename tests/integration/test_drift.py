@@ -28,7 +28,7 @@ TALKER, WAITER = "0912000001", "0912000002"
 Swallow = Callable[[type[ari.Event], bool], None]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)  # before any call center is opened
 def swallow(monkeypatch: pytest.MonkeyPatch) -> Swallow:
     """`swallow(ari.StasisEnd, leg=False)`: the next event of that type, about a leg or about a caller, is not heard."""
     due: list[tuple[type[ari.Event], bool]] = []
