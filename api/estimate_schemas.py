@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from api.report_schemas import FIRST, LAST, PRINTABLE, FormulaBody
+from api.report_schemas import FIRST, LAST, PRINTABLE, FormulaBody, formula_body
 from api.schemas import Answer
 from routing.metrics import Unit
 
@@ -88,68 +88,56 @@ class Forecasts(Answer):
     next_cursor: str | None = Field(description="Opaque; null on the last page")
 
 
-def _formula(id_: str, unit: Unit, formulas: tuple[str, str], meanings: tuple[str, str]) -> FormulaBody:
-    return FormulaBody(
-        id=id_,
-        version=1,
-        unit=unit.value,
-        formula=formulas[0],
-        formula_zh=formulas[1],
-        meaning=meanings[0],
-        meaning_zh=meanings[1],
-    )
-
-
 FORMULAS: Final = [
-    _formula(
+    formula_body(
         "forecasts",
         Unit.COUNT,
         ("count(told a wait > 0)", "count(被告知等候 > 0)"),
         ("Contacts that had to wait, were told how long, and have left the queue", "已告知等候時間且已離開佇列的聯繫"),
     ),
-    _formula(
+    formula_body(
         "answered",
         Unit.COUNT,
         ("count(forecasts, outcome = answered)", "count(forecasts, 已接聽)"),
         ("Those that an agent answered", "其中由客服接聽者"),
     ),
-    _formula(
+    formula_body(
         "unknown",
         Unit.COUNT,
         ("count(told no wait)", "count(無法預估)"),
         ("Further contacts for which no end was in sight", "另有無人可服務、無法預估者"),
     ),
-    _formula(
+    formula_body(
         "beyond_p50",
         Unit.SHARE,
         ("S(1) of wait ÷ P50, Kaplan–Meier", "等候 ÷ P50 的 Kaplan–Meier 存活率 S(1)"),
         ("Share that waits longer than the median it was told, if it stays", "等候超過所告知中位數的比例"),
     ),
-    _formula(
+    formula_body(
         "between",
         Unit.SHARE,
         ("beyond_p50 − beyond_p90", "beyond_p50 − beyond_p90"),
         ("Share that waits longer than the median, but no longer than P90", "等候介於中位數與 P90 之間的比例"),
     ),
-    _formula(
+    formula_body(
         "beyond_p90",
         Unit.SHARE,
         ("S(1) of wait ÷ P90, Kaplan–Meier", "等候 ÷ P90 的 Kaplan–Meier 存活率 S(1)"),
         ("Share that waits longer than the P90 it was told, if it stays", "等候超過所告知 P90 的比例"),
     ),
-    _formula(
+    formula_body(
         "bias_s",
         Unit.SECONDS,
         ("mean(wait − told mean), answered", "mean(等候 − 告知平均),已接聽"),
         ("Above 0: we promise too much", "大於 0 表示預估過於樂觀"),
     ),
-    _formula(
+    formula_body(
         "median_error",
         Unit.SHARE,
         ("median(|told median − wait| ÷ wait), answered", "median(|告知中位數 − 等候| ÷ 等候),已接聽"),
         ("The usual error of the median", "中位數的典型誤差"),
     ),
-    _formula(
+    formula_body(
         "rase",
         Unit.SHARE,
         ("√mean((told mean − wait)²) ÷ mean(wait), answered", "√mean((告知平均 − 等候)²) ÷ mean(等候),已接聽"),

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from api.schemas import Answer
 from routing.facts import By, View
 from routing.measure import Interval, Part
-from routing.metrics import METRICS, Metric, chosen
+from routing.metrics import METRICS, Metric, Unit, chosen
 
 FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -117,6 +117,19 @@ class FormulaBody(Answer):
     formula_zh: str = Field(examples=["(時限內接聽 + 時限內放棄) ÷ (接聽 + 放棄)"])
     meaning: str
     meaning_zh: str
+
+
+def formula_body(id_: str, unit: Unit, formulas: tuple[str, str], meanings: tuple[str, str]) -> FormulaBody:
+    """A formula in its first version; `formulas` and `meanings` in English and Chinese."""
+    return FormulaBody(
+        id=id_,
+        version=1,
+        unit=unit.value,
+        formula=formulas[0],
+        formula_zh=formulas[1],
+        meaning=meanings[0],
+        meaning_zh=meanings[1],
+    )
 
 
 class Formulas(Answer):

@@ -6,7 +6,7 @@ from typing import Final, Literal, Self
 
 from pydantic import ConfigDict, Field
 
-from api.report_schemas import PRINTABLE, FigureBody, FormulaBody, Span
+from api.report_schemas import PRINTABLE, FigureBody, FormulaBody, Span, formula_body
 from api.schemas import Answer, instant
 from callcenter.db.surveys import ResponseRow, Responses, SurveyQuery
 from ivr.model import Scale
@@ -149,44 +149,32 @@ def _survey(survey: str, responses: Mapping[Response, int]) -> SurveyBody:
     )
 
 
-def _formula(id_: str, unit: Unit, formulas: tuple[str, str], meanings: tuple[str, str]) -> FormulaBody:
-    return FormulaBody(
-        id=id_,
-        version=1,
-        unit=unit.value,
-        formula=formulas[0],
-        formula_zh=formulas[1],
-        meaning=meanings[0],
-        meaning_zh=meanings[1],
-    )
-
-
 FORMULAS: Final = [
-    _formula(
+    formula_body(
         "response_rate",
         Unit.SHARE,
         ("(complete + partial) ÷ invited", "(完整 + 部分) ÷ 受邀"),
         ("Usable responses of all invitations", "可用回覆占全部邀請的比例"),
     ),
-    _formula(
+    formula_body(
         "sd",
         Unit.COUNT,
         ("√(Σ(x − mean)² ÷ (n − 1))", "√(Σ(x − 平均)² ÷ (n − 1))"),
         ("Standard deviation of a sample", "樣本標準差"),
     ),
-    _formula(
+    formula_body(
         "nps",
         Unit.SHARE,
         ("share(9…10) − share(0…6)", "9 至 10 分占比 − 0 至 6 分占比"),
         ("Promoters minus detractors; customarily told times 100", "推薦者減貶損者;習慣上以乘 100 表示"),
     ),
-    _formula(
+    formula_body(
         "yes",
         Unit.SHARE,
         ("share(1)", "回答「是」的占比"),
         ("Answered yes", "回答「是」者"),
     ),
-    _formula(
+    formula_body(
         "alpha",
         Unit.SHARE,
         ("k ÷ (k − 1) · (1 − Σs²ᵢ ÷ s²_T), likert, complete", "k ÷ (k − 1) · (1 − Σs²ᵢ ÷ s²_T),五點量表、完整回覆"),

@@ -7,8 +7,7 @@ began. Nodes of sub-flows are `flow/node`, as in the events.
 # ruff: noqa: S608 - statements are put together from constants of this module only
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -16,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from callcenter.db.engine import reaching
-from callcenter.db.reports import NO_ID, REPORT_S_MAX, ReportTooLarge, contacts_between
+from callcenter.db.reports import NO_ID, ReportTooLarge, contacts_between, in_turn
 
 Kind = Literal["entered", "node", "way", "left"]
 
@@ -131,7 +130,7 @@ class FlowPaths:
     async def count(self, wanted: PathQuery) -> Paths:
         """Every number of the flow in that time."""
         found: dict[Thing, Number] = {}
-        async with self._reading("the paths can't be counted"), self._engine.connect() as connection:
+        async with in_turn(self._turn), reaching("the paths can't be counted"), self._engine.connect() as connection:
             for bounds in contacts_between(wanted.start, wanted.end):
                 result = await connection.execute(text(_COUNT), _given(wanted) | bounds)
                 for row in result.mappings():
@@ -149,21 +148,13 @@ class FlowPaths:
         found: list[Behind] = []
         given = _given(wanted) | {"kind": thing.kind, "out_of": thing.out_of, "way": thing.way, "node": thing.node}
         given["after"] = after or NO_ID
-        async with self._reading("the contacts can't be read"), self._engine.connect() as connection:
+        async with in_turn(self._turn), reaching("the contacts can't be read"), self._engine.connect() as connection:
             for bounds in contacts_between(wanted.start, wanted.end, after or NO_ID):
                 result = await connection.execute(text(_BEHIND), given | bounds | {"limit": limit - len(found)})
                 found += [Behind(row["contact_id"], row["at"].timestamp(), row["times"]) for row in result.mappings()]
                 if len(found) >= limit:
                     break
         return found
-
-    @asynccontextmanager
-    async def _reading(self, complaint: str) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(REPORT_S_MAX), self._turn, reaching(complaint):
-                yield
-        except TimeoutError as error:
-            raise ReportTooLarge(f"take longer than {REPORT_S_MAX:g} s") from error
 
 
 def _given(wanted: PathQuery) -> dict[str, Any]:

@@ -88,6 +88,16 @@ class ReceiptPage:
     after: ReceiptCursor | None
 
 
+@asynccontextmanager
+async def in_turn(turns: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+    """A report's turn. Raises ReportTooLarge when waiting for it and all that is done in it exceed REPORT_S_MAX."""
+    try:
+        async with asyncio.timeout(REPORT_S_MAX), turns:
+            yield
+    except TimeoutError as error:
+        raise ReportTooLarge(f"take longer than {REPORT_S_MAX:g} s") from error
+
+
 class Reports:
     """Sums and receipts out of the projections. Every method raises DatabaseError when they can't be read in time."""
 
@@ -98,7 +108,7 @@ class Reports:
     async def table(self, wanted: ReportQuery, sources: frozenset[Source] = frozenset(Source)) -> Table:
         """The quantities of these sources, by interval and group. Raises ReportTooLarge."""
         table = Table()
-        async with self._turn(), reaching("the report can't be made"), self._engine.connect() as connection:
+        async with in_turn(self._turns), reaching("the report can't be made"), self._engine.connect() as connection:
             await connection.execute(text("SET LOCAL work_mem = '64MB'"))
             for source in (Source.VISIT, Source.OFFER):
                 if source in sources:
@@ -120,7 +130,7 @@ class Reports:
             limit_us = await self._percentile_us(wanted, number)
             if limit_us is None:
                 return ReceiptPage((), None)
-        async with self._turn(), reaching("the contacts can't be read"), self._engine.connect() as connection:
+        async with in_turn(self._turns), reaching("the contacts can't be read"), self._engine.connect() as connection:
             if number.metric.source is Source.STATE:
                 rows = await self._behind_states(connection, wanted, number, after, limit + 1)
             else:
@@ -128,14 +138,6 @@ class Reports:
         page = rows[:limit]
         last = ReceiptCursor(page[-1][0], page[-1][1]) if len(rows) > limit else None
         return ReceiptPage(tuple(receipt for _, _, receipt in page), last)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(REPORT_S_MAX), self._turns:
-                yield
-        except TimeoutError as error:
-            raise ReportTooLarge(f"take longer than {REPORT_S_MAX:g} s") from error
 
     async def _count(self, connection: AsyncConnection, source: Source, wanted: ReportQuery, table: Table) -> None:
         names = [name for name, quantity in QUANTITIES.items() if quantity.source is source]

@@ -7,8 +7,7 @@ time in which it was made.
 # ruff: noqa: S608 - statements are put together from constants of this module only
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from callcenter.db.engine import reaching
 from callcenter.db.reports import (
     NO_ID,
-    REPORT_S_MAX,
     ReceiptCursor,
     ReportQuery,
     ReportTooLarge,
     contacts_of,
+    in_turn,
 )
 from ivr.survey_figures import Reply, Response
 
@@ -119,7 +118,7 @@ class Surveys:
         """How many of each response there were, by survey."""
         found: dict[str, dict[Response, int]] = {}
         different = 0
-        async with self._reading("the surveys can't be counted"), self._engine.connect() as connection:
+        async with in_turn(self._turn), reaching("the surveys can't be counted"), self._engine.connect() as connection:
             for bounds in contacts_of(_range(wanted)):
                 result = await connection.execute(text(_COUNT), _given(wanted) | bounds)
                 for row in result.mappings():
@@ -139,7 +138,7 @@ class Surveys:
         given = _given(wanted) | {"outcomes": list(which.outcomes), "after_id": after.stream, "after_n": after.n}
         given["with"] = msgspec.json.encode([which.reply] if which.reply else []).decode()
         rows: list[ResponseRow] = []
-        async with self._reading("the contacts can't be read"), self._engine.connect() as connection:
+        async with in_turn(self._turn), reaching("the contacts can't be read"), self._engine.connect() as connection:
             for bounds in contacts_of(_range(wanted), after.stream):
                 result = await connection.execute(text(_BEHIND), given | bounds | {"limit": limit + 1 - len(rows)})
                 rows += [
@@ -150,14 +149,6 @@ class Surveys:
                     last = rows[limit - 1]
                     return ResponsePage(tuple(rows[:limit]), ReceiptCursor(last.contact_id, last.n))
         return ResponsePage(tuple(rows), None)
-
-    @asynccontextmanager
-    async def _reading(self, complaint: str) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(REPORT_S_MAX), self._turn, reaching(complaint):
-                yield
-        except TimeoutError as error:
-            raise ReportTooLarge(f"take longer than {REPORT_S_MAX:g} s") from error
 
 
 def _range(wanted: SurveyQuery) -> ReportQuery:
